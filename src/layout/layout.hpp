@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/// A layout as a value: for one buffer, the blocks of each peer in canonical form. Immutable once built.
+#pragma once
+
+#include <mpi.h>
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "kernels/blocks.hpp"
+
+namespace mpix {
+
+/// One peer's share; `blocks.bytes` > 0.
+struct PeerBlocks {
+  int peer = 0;
+  kernels::Blocks blocks;
+};
+
+/// Owns the arrays that its Blocks point into; memory is O(blocks + peers with bytes). Never copied or moved
+/// after construction: shared between handle, plans and exchanges.
+class Layout {
+ public:
+  /// What the arrays of `parts` point into; kept alive, addresses stable.
+  struct Storage {
+    std::vector<std::unique_ptr<const kernels::Dim[]>> dims;
+    std::vector<std::unique_ptr<const std::int64_t[]>> arrays;
+    std::int64_t bytes = 0;  ///< memory taken by all of these
+  };
+
+  /// `parts`: ascending peers, each with bytes > 0 and in canonical form, pointing into `storage`.
+  Layout(int npeers, std::vector<PeerBlocks> parts, Storage storage);
+  Layout(const Layout&) = delete;
+  Layout& operator=(const Layout&) = delete;
+
+  int npeers() const noexcept { return npeers_; }
+  std::span<const PeerBlocks> parts() const noexcept { return parts_; }
+  /// The peer's blocks, or null where it has no bytes. O(log peers with bytes).
+  const kernels::Blocks* find(int peer) const noexcept;
+  std::int64_t bytes() const noexcept { return bytes_; }  ///< over all peers
+  std::int64_t runs() const noexcept { return runs_; }    ///< over all peers
+  std::int64_t true_lb() const noexcept { return true_lb_; }
+  std::int64_t true_ub() const noexcept { return true_ub_; }
+  std::int64_t memory() const noexcept { return memory_; }  ///< bytes of host memory that the layout takes
+  /// Distinct for every layout of this process, never reused.
+  std::uint64_t serial() const noexcept { return serial_; }
+
+ private:
+  int npeers_;
+  std::vector<PeerBlocks> parts_;
+  Storage storage_;
+  std::int64_t bytes_ = 0, runs_ = 0, true_lb_ = 0, true_ub_ = 0, memory_ = 0;
+  std::uint64_t serial_;
+};
+
+using LayoutRef = std::shared_ptr<const Layout>;
+
+/// Builders behind MPIX_Layout_create_*; array arguments as there. Throw Error (argument, count, type,
+/// no_memory), naming the argument, the peer and the value that was found.
+LayoutRef build_v(int npeers, const MPI_Count counts[], const MPI_Count displs[], MPI_Datatype type);
+LayoutRef build_w(int npeers, const MPI_Count counts[], const MPI_Aint displs[], const MPI_Datatype types[]);
+LayoutRef build_indexed_block(int npeers, const MPI_Count counts[], const MPI_Count indices[],
+                              MPI_Datatype block);
+LayoutRef build_hindexed(int npeers, const MPI_Count counts[], const MPI_Count lengths[],
+                         const MPI_Aint displs[]);
+
+/// Throws Error (layout) that names two overlapping blocks where any two of the layout's bytes coincide.
+/// O(runs log runs) time and O(runs) memory: used under MPIX_LAYOUT_CHECK=full.
+void check_no_overlap(const Layout& layout);
+
+}  // namespace mpix

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/// The seam between the engine and whatever moves bytes to one peer.
+///
+/// A Channel joins this rank with one peer of one communicator, both ways, in order. An exchange uses it in
+/// two steps. Each side first sends one Announcement, which says how much it will send and what it expects,
+/// and carries small payloads at once. Once the peer's announcement has been seen, which proves that the
+/// peer takes part, longer payloads follow as Chunks, of which only a bounded number is in flight.
+///
+/// No call blocks or throws. "Not now" is a null pointer or an empty span: try again after progress(). A channel
+/// is used by one thread at a time; different channels may be used by different threads.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+
+#include "base/status.hpp"
+
+namespace mpix::transport {
+
+struct Announcement {
+  std::uint64_t exchange = 0;      ///< number of the exchange on its communicator, from 1
+  std::int64_t send_bytes = 0;     ///< that the writer sends to the reader
+  std::int64_t recv_bytes = 0;     ///< that the writer expects from the reader
+  std::uint32_t inline_bytes = 0;  ///< payload carried along: 0, or all of send_bytes
+};
+
+/// How a chunk's payload is to be understood; the transport only carries it.
+enum class Payload : std::uint32_t {
+  data,        ///< the bytes themselves
+  descriptor,  ///< where the bytes lie in the sender's memory; it waits until drained()
+};
+
+struct Chunk {
+  std::uint64_t exchange = 0;   ///< the exchange that the chunk belongs to
+  std::int64_t offset = 0;      ///< of its first byte in what the sender sends in that exchange
+  std::int64_t bytes = 0;       ///< of the exchange that it stands for (for data: the payload's size)
+  Payload payload = Payload::data;
+  std::uint32_t payload_bytes = 0;
+};
+
+/// An incoming announcement or chunk, valid until it is popped.
+struct AnnouncementView {
+  Announcement header;
+  const std::byte* payload = nullptr;
+};
+struct ChunkView {
+  Chunk header;
+  const std::byte* payload = nullptr;  ///< aligned to 64 bytes inside a node
+};
+
+class Channel {
+ public:
+  virtual ~Channel() = default;
+
+  /// Whether descriptors can work: the peer runs on this node.
+  virtual bool same_node() const noexcept = 0;
+  /// Largest payload of an announcement, and of a chunk.
+  virtual std::size_t inline_limit() const noexcept = 0;
+  virtual std::size_t chunk_limit() const noexcept = 0;
+
+  /// Room for the next announcement's payload (inline_limit() bytes), or null while too many are unread.
+  virtual std::byte* announce_begin() noexcept = 0;
+  /// Sends what announce_begin() gave room for.
+  virtual Status announce_commit(const Announcement& announcement) noexcept = 0;
+  /// The oldest unread announcement of the peer; null while there is none.
+  virtual const AnnouncementView* announcement() noexcept = 0;
+  virtual void pop_announcement() noexcept = 0;
+
+  /// Room for one chunk's payload: at least 1 and at most `want` bytes; empty while staging memory or the
+  /// peer's credit is used up. To be followed by chunk_commit or chunk_cancel.
+  virtual std::span<std::byte> chunk_begin(std::size_t want) noexcept = 0;
+  virtual Status chunk_commit(const Chunk& chunk) noexcept = 0;
+  virtual void chunk_cancel() noexcept = 0;
+  /// Chunks committed so far, and of these how many the peer has popped (a lower bound; exact inside a node).
+  virtual std::uint64_t chunks_sent() const noexcept = 0;
+  virtual std::uint64_t chunks_drained() noexcept = 0;
+  /// Whether every chunk's payload has left this rank's buffers that chunk_begin gave (an exchange is not done
+  /// before). True at once where the payload was copied or is kept by the transport.
+  virtual bool flushed() noexcept = 0;
+
+  /// Says that `bytes` more are wanted from the peer as chunks; a network transport grants credit by it.
+  virtual void expect(std::int64_t bytes) noexcept = 0;
+  /// The oldest unread chunk, in the sender's order; null while there is none.
+  virtual const ChunkView* chunk() noexcept = 0;
+  virtual void pop_chunk() noexcept = 0;
+
+  /// Not ok once the peer is known to be gone; may look at the peer's process, so ask only now and then.
+  virtual Status check_peer() noexcept = 0;
+};
+
+/// All channels of one kind of one communicator.
+class Transport {
+ public:
+  virtual ~Transport() = default;
+  virtual const char* name() const noexcept = 0;
+  /// The channel to `peer` (rank in the communicator), made on first use; owned by the transport and living as
+  /// long. Throws Error (peer, no_memory).
+  virtual Channel& connect(int peer) = 0;
+  /// Moves what can be moved; returns whether anything happened. Not ok once the transport is unusable.
+  virtual Status progress(bool& happened) noexcept = 0;
+};
+
+}  // namespace mpix::transport
