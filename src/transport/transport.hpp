@@ -24,6 +24,13 @@ struct Announcement {
   std::int64_t send_bytes = 0;     ///< that the writer sends to the reader
   std::int64_t recv_bytes = 0;     ///< that the writer expects from the reader
   std::uint32_t inline_bytes = 0;  ///< payload carried along: 0, or all of send_bytes
+  std::uint32_t abilities = 0;     ///< what the writer can do with the reader's memory: bits of Ability
+};
+
+/// Ways to read a peer's memory directly, as bits.
+enum Ability : std::uint32_t {
+  kCanMap = 1,     ///< map its shared segments
+  kCanAttach = 2,  ///< cross-memory attach, seen to work
 };
 
 /// How a chunk's payload is to be understood; the transport only carries it.
@@ -56,6 +63,8 @@ class Channel {
 
   /// Whether descriptors can work: the peer runs on this node.
   virtual bool same_node() const noexcept = 0;
+  /// How this rank can read the peer's memory: bits of Ability; 0 where the peer is on another node.
+  virtual std::uint32_t abilities() const noexcept = 0;
   /// Largest payload of an announcement, and of a chunk.
   virtual std::size_t inline_limit() const noexcept = 0;
   virtual std::size_t chunk_limit() const noexcept = 0;
