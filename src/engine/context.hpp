@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/// What the exchanges of one communicator share.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "base/config.hpp"
+#include "kernels/host.hpp"
+#include "memory/alloc.hpp"
+#include "memory/segment.hpp"
+#include "transport/transport.hpp"
+
+namespace mpix::engine {
+
+/// Fixed for the life of the communicator; everything pointed to outlives the engine.
+struct Context {
+  int rank = 0;
+  const kernels::HostKernels* kernels = nullptr;
+  const memory::SharedAllocator* allocator = nullptr;  ///< null: no memory of this rank can be mapped
+  memory::MappingCache* mappings = nullptr;            ///< null: nor can that of its peers
+};
+
+/// Bytes that left this rank, by way.
+struct Traffic {
+  std::int64_t self = 0, inlined = 0, ring = 0, mapped = 0, attached = 0, net = 0, chunks = 0;
+
+  Traffic& operator+=(const Traffic& other) noexcept;
+};
+
+/// Exchanges waiting for their turn at something that must happen in the order of their numbers.
+class Turns {
+ public:
+  void join(std::uint64_t exchange) { waiting_.push_back(exchange); }
+  bool is_next(std::uint64_t exchange) const noexcept { return waiting_.front() == exchange; }
+  /// Whether had or not, `exchange` gives up its turn.
+  void leave(std::uint64_t exchange) noexcept;
+
+ private:
+  std::vector<std::uint64_t> waiting_;  // ascending, rarely more than one
+};
+
+/// A channel with the order in which the exchanges use it.
+struct Link {
+  transport::Channel* channel = nullptr;
+  Turns announcing;  ///< have not yet sent their announcement
+  Turns meeting;     ///< have not yet read the peer's
+  Turns living;      ///< may still read chunks
+};
+
+}  // namespace mpix::engine

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "engine/engine.hpp"
+
+#include <algorithm>
+
+#include "base/log.hpp"
+
+namespace mpix::engine {
+namespace {
+
+constexpr std::size_t kRecentPlans = 8;
+constexpr std::size_t kSpareExchanges = 4;
+constexpr auto kCheckInterval = std::chrono::milliseconds(100);
+/// Yields of a waiting rank between two looks at the surroundings, and at the clock.
+constexpr std::int64_t kIdleInterval = 4;
+constexpr std::int64_t kClockInterval = 64;
+
+}  // namespace
+
+Engine::Engine(Context context, Config config, Surroundings surroundings)
+    : context_(context), config_(std::move(config)), surroundings_(std::move(surroundings)) {}
+
+Link& Engine::link(int peer) {
+  auto& link = links_[peer];
+  if (link == nullptr) {
+    auto made = std::make_unique<Link>();
+    made->channel = &surroundings_.route(peer).connect(peer);
+    link = std::move(made);
+  }
+  return *link;
+}
+
+std::shared_ptr<const BoundPlan> Engine::bind(const Layout& send, const Layout& recv, bool in_place) {
+  const PlanKey key{send.serial(), recv.serial(), in_place};
+  if (!recent_.empty() && recent_.front().first == key) return recent_.front().second;
+  const auto known = std::find_if(recent_.begin(), recent_.end(), [&](const auto& entry) { return entry.first == key; });
+  if (known != recent_.end()) {
+    std::rotate(recent_.begin(), known, known + 1);
+    return recent_.front().second;
+  }
+  if (recent_.size() == kRecentPlans) recent_.pop_back();
+  recent_.insert(recent_.begin(), {key, bind(send, recv, in_place, config_)});
+  return recent_.front().second;
+}
+
+std::shared_ptr<const BoundPlan> Engine::bind(const Layout& send, const Layout& recv, bool in_place,
+                                              const Config& config) {
+  auto bound = std::make_shared<BoundPlan>();
+  bound->config = config;
+  bound->plan = plan::make_plan(context_.rank, send, recv, in_place, config);
+  bound->links.reserve(bound->plan.pairs.size());
+  for (const plan::Pair& pair : bound->plan.pairs) bound->links.push_back(&link(pair.peer));
+  return bound;
+}
+
+Exchange* Engine::start(std::shared_ptr<const BoundPlan> plan, PlanLayouts layouts, const void* sendbuf,
+                        void* recvbuf) {
+  if (spare_.empty()) spare_.push_back(std::make_unique<Exchange>(context_));
+  active_.reserve(active_.size() + 1);
+  Exchange* const exchange = spare_.back().get();
+  exchange->start(++exchanges_, std::move(plan), std::move(layouts), sendbuf, recvbuf);
+  active_.push_back({std::move(spare_.back()), {}, false});
+  spare_.pop_back();
+  return exchange;
+}
+
+void Engine::finish(Exchange* exchange) noexcept {
+  const auto found =
+      std::find_if(active_.begin(), active_.end(), [&](const Active& a) { return a.exchange.get() == exchange; });
+  if (found == active_.end()) return;
+  exchange->release();
+  if (spare_.size() < kSpareExchanges) spare_.push_back(std::move(found->exchange));
+  active_.erase(found);
+}
+
+void Engine::wait(Exchange& exchange) noexcept {
+  Backoff backoff(config_.spin);
+  std::int64_t yields = 0;
+  while (!exchange.done()) {
+    if (progress()) {
+      backoff.reset();
+      continue;
+    }
+    if (!backoff.pause()) continue;
+    ++yields;
+    if (yields % kClockInterval == 0) check_stalled();
+    if (yields % kIdleInterval == 0 && surroundings_.idle) {
+      lock_.unlock();
+      surroundings_.idle();
+      lock_.lock();
+    }
+  }
+}
+
+bool Engine::progress_transports() noexcept {
+  bool happened = false;
+  for (transport::Transport* const transport : surroundings_.progressing) {
+    const Status status = transport->progress(happened);
+    if (!status.ok() && transport_error_.ok()) {
+      transport_error_ = status;
+      log::error(transport->name(), ": ", status.message());
+    }
+  }
+  return happened;
+}
+
+bool Engine::progress() noexcept {
+  bool happened = progress_transports();
+  for (Active& active : active_) {
+    if (active.exchange->done()) continue;
+    if (active.exchange->progress()) {
+      active.stalled = false;
+      happened = true;
+    }
+  }
+  return happened;
+}
+
+void Engine::check_stalled() noexcept {
+  const Clock::time_point now = Clock::now();
+  if (now < next_check_) return;
+  next_check_ = now + kCheckInterval;
+  for (Active& active : active_) {
+    if (active.exchange->done()) continue;
+    if (!active.stalled) {
+      active.stalled = true;
+      active.last_progress = now;
+      continue;
+    }
+    active.exchange->check_peers();
+    const double limit = active.exchange->timeout();
+    if (limit > 0 && std::chrono::duration<double>(now - active.last_progress).count() >= limit)
+      active.exchange->time_out();
+  }
+}
+
+}  // namespace mpix::engine

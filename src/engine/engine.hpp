@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/// The exchanges of one communicator on this rank: numbering, plans in use, progress, waiting, timeouts.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <unordered_map>
+#include <vector>
+
+#include "base/backoff.hpp"
+#include "engine/exchange.hpp"
+
+namespace mpix::engine {
+
+/// What an engine asks of its surroundings.
+struct Surroundings {
+  std::function<transport::Transport&(int peer)> route;    ///< the transport that reaches a peer
+  std::vector<transport::Transport*> progressing;          ///< those that need Transport::progress
+  std::function<void()> idle;  ///< called now and then while waiting: lets MPI and other communicators progress
+};
+
+/// Not thread-safe by itself: everything but lock() is called with the lock held.
+class Engine {
+ public:
+  Engine(Context context, Config config, Surroundings surroundings);
+
+  SpinLock& lock() noexcept { return lock_; }
+
+  /// The plan of two layouts of this communicator, from the recently used ones if it is there. Throws Error where
+  /// a peer cannot be reached.
+  std::shared_ptr<const BoundPlan> bind(const Layout& send, const Layout& recv, bool in_place);
+  /// A plan with a configuration of its own, not kept.
+  std::shared_ptr<const BoundPlan> bind(const Layout& send, const Layout& recv, bool in_place, const Config& config);
+
+  /// Starts an exchange; the pointer is valid until finish().
+  Exchange* start(std::shared_ptr<const BoundPlan> plan, PlanLayouts layouts, const void* sendbuf, void* recvbuf);
+  /// Takes back an exchange that is done.
+  void finish(Exchange* exchange) noexcept;
+  /// Progresses until `exchange` is done. Gives the lock up while it yields.
+  void wait(Exchange& exchange) noexcept;
+  /// One pass over all exchanges; returns whether anything happened.
+  bool progress() noexcept;
+  /// Looks for dead peers and timeouts, at most once in a while; to be called when progress() found nothing.
+  void check_stalled() noexcept;
+  bool idle() const noexcept { return active_.empty(); }
+  const Config& config() const noexcept { return config_; }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  struct PlanKey {
+    std::uint64_t send = 0, recv = 0;
+    bool in_place = false;
+    friend bool operator==(const PlanKey&, const PlanKey&) = default;
+  };
+  struct Active {
+    std::unique_ptr<Exchange> exchange;
+    Clock::time_point last_progress;
+    bool stalled = false;  ///< last_progress is set: nothing happened since then
+  };
+
+  Link& link(int peer);
+  bool progress_transports() noexcept;
+
+  Context context_;
+  Config config_;
+  Surroundings surroundings_;
+  SpinLock lock_;
+  std::uint64_t exchanges_ = 0;
+  std::unordered_map<int, std::unique_ptr<Link>> links_;
+  std::vector<Active> active_;  // in the order of their numbers
+  std::vector<std::unique_ptr<Exchange>> spare_;
+  std::vector<std::pair<PlanKey, std::shared_ptr<const BoundPlan>>> recent_;  // most recently used first
+  Clock::time_point next_check_{};
+  Status transport_error_;
+};
+
+}  // namespace mpix::engine

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "engine/exchange.hpp"
+
+#include <algorithm>
+
+#include "base/text.hpp"
+
+namespace mpix::engine {
+namespace {
+
+/// Bytes for itself that a rank copies before it looks at its peers again.
+constexpr std::int64_t kSelfSlice = 256 << 10;
+/// Peers named in a timeout's message.
+constexpr std::size_t kNamedPeers = 4;
+
+}  // namespace
+
+void Exchange::start(std::uint64_t number, std::shared_ptr<const BoundPlan> plan, PlanLayouts layouts,
+                     const void* sendbuf, void* recvbuf) {
+  bound_ = std::move(plan);
+  layouts_ = std::move(layouts);
+  const Context* const context = run_.context;
+  run_ = Run{};
+  run_.context = context;
+  run_.plan = &bound_->plan;
+  run_.config = &bound_->config;
+  run_.exchange = number;
+  run_.send_base = static_cast<const std::byte*>(bound_->plan.in_place ? recvbuf : sendbuf);
+  run_.recv_base = static_cast<std::byte*>(recvbuf);
+  run_.stores = bound_->plan.streaming ? kernels::Stores::streaming : kernels::Stores::cached;
+  live_.clear();
+  live_.reserve(bound_->links.size());
+  for (std::size_t i = 0; i < bound_->links.size(); ++i) {
+    live_.emplace_back(bound_->plan.pairs[i], *bound_->links[i]);
+    live_.back().enter(run_);
+  }
+  for (PairExchange& pair : live_) pair.announce(run_);
+  start_self();
+}
+
+void Exchange::start_self() {
+  const plan::Pair& self = bound_->plan.self;
+  const std::int64_t sends = self.send ? self.send->bytes : 0;
+  const std::int64_t expects = self.recv ? self.recv->bytes : 0;
+  const int rank = run_.context->rank;
+  self_left_ = 0;
+  self_send_ = self_recv_ = {};
+  if (sends != expects)
+    run_.fail({Code::mismatch, text("rank ", rank, " sends ", sends, " bytes to rank ", rank, ", which expects ", expects,
+                                    " bytes from it")});
+  else if (!bound_->plan.in_place)
+    self_left_ = sends;
+}
+
+bool Exchange::progress() noexcept {
+  bool happened = false;
+  for (PairExchange& pair : live_) happened |= pair.step(run_);
+  drop_done();
+  if (self_left_ > 0 && (!happened || live_.empty())) happened |= copy_self(kSelfSlice);
+  return happened;
+}
+
+void Exchange::drop_done() noexcept {
+  for (std::size_t i = 0; i < live_.size();) {
+    if (!live_[i].done()) {
+      ++i;
+      continue;
+    }
+    if (i + 1 < live_.size()) live_[i] = std::move(live_.back());
+    live_.pop_back();
+  }
+}
+
+bool Exchange::copy_self(std::int64_t most) noexcept {
+  const std::int64_t bytes = std::min(most, self_left_);
+  const plan::Pair& self = bound_->plan.self;
+  run_.context->kernels->copy(run_.recv_base, *self.recv, self_recv_, run_.send_base, *self.send, self_send_,
+                              static_cast<std::size_t>(bytes), run_.stores);
+  self_left_ -= bytes;
+  run_.traffic.self += bytes;
+  return true;
+}
+
+void Exchange::check_peers() noexcept {
+  for (PairExchange& pair : live_) {
+    Status status = pair.channel().check_peer();
+    if (status.ok()) continue;
+    run_.fail({status.code(), text("waiting for ", pair.awaited(), ": ", status.message())});
+    pair.abandon(run_);
+  }
+  drop_done();
+}
+
+void Exchange::time_out() noexcept {
+  std::string awaited;
+  for (std::size_t i = 0; i < live_.size() && i < kNamedPeers; ++i)
+    awaited += (i > 0 ? ", " : "") + live_[i].awaited();
+  if (live_.size() > kNamedPeers) awaited += text(" and ", live_.size() - kNamedPeers, " more ranks");
+  run_.fail({Code::timeout, text("rank ", run_.context->rank, " waited ", run_.config->timeout, " s for ", awaited,
+                                 " (MPIX_LAYOUT_TIMEOUT; do all ranks list the same sizes?)")});
+  for (PairExchange& pair : live_) pair.abandon(run_);
+  live_.clear();
+}
+
+}  // namespace mpix::engine

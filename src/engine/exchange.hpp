@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/// One exchange under way on this rank: posts, progresses and completes a plan over channels. Knows no MPI.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "engine/pair.hpp"
+
+namespace mpix::engine {
+
+/// A plan with the links to its peers. Valid for one engine.
+struct BoundPlan {
+  plan::Plan plan;
+  std::vector<Link*> links;  ///< one for each of plan.pairs
+  Config config;             ///< in force for the plan's exchanges
+};
+
+/// The layouts that a plan refers to, kept alive while it may be executed.
+struct PlanLayouts {
+  LayoutRef send, recv;
+};
+
+class Exchange {
+ public:
+  explicit Exchange(const Context& context) noexcept { run_.context = &context; }
+  Exchange(const Exchange&) = delete;
+  Exchange& operator=(const Exchange&) = delete;
+
+  /// Begins the exchange of number `number`, which is larger than those of all earlier exchanges of the engine.
+  /// An Exchange that is done may be started again.
+  void start(std::uint64_t number, std::shared_ptr<const BoundPlan> plan, PlanLayouts layouts, const void* sendbuf,
+             void* recvbuf);
+  /// Moves what can be moved now; returns whether anything was.
+  bool progress() noexcept;
+  bool done() const noexcept { return live_.empty() && self_left_ == 0; }
+  /// What went wrong first; meaningful once done.
+  const Status& error() const noexcept { return run_.error; }
+  const Traffic& traffic() const noexcept { return run_.traffic; }
+  /// Seconds without progress after which time_out() is due; 0 for never.
+  double timeout() const noexcept { return bound_->config.timeout; }
+  /// Drops the plan and the layouts of an exchange that is done.
+  void release() noexcept {
+    bound_.reset();
+    layouts_ = {};
+  }
+
+  /// Asks the transports about the peers still awaited, and gives up on those that are gone.
+  void check_peers() noexcept;
+  /// Gives up everything that is not done; the exchange fails with timeout, naming the peers awaited.
+  void time_out() noexcept;
+
+ private:
+  void start_self();
+  bool copy_self(std::int64_t most) noexcept;
+  void drop_done() noexcept;
+
+  Run run_;
+  std::shared_ptr<const BoundPlan> bound_;
+  PlanLayouts layouts_;
+  std::vector<PairExchange> live_;
+  std::int64_t self_left_ = 0;
+  kernels::Cursor self_send_, self_recv_;
+};
+
+}  // namespace mpix::engine

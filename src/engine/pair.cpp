@@ -1,0 +1,285 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "engine/pair.hpp"
+
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "base/text.hpp"
+#include "engine/attach_copy.hpp"
+
+namespace mpix::engine {
+namespace {
+
+using transport::Announcement;
+using transport::AnnouncementView;
+using transport::Channel;
+using transport::Chunk;
+using transport::ChunkView;
+using transport::Payload;
+
+/// A message is cut into at least this many chunks, so that both ends work at once, unless they get too short.
+constexpr std::int64_t kPipelineDepth = 8;
+constexpr std::int64_t kShortestChunk = 16 << 10;
+/// Most bytes copied before the other pairs get their turn.
+constexpr std::int64_t kSlice = 1 << 20;
+
+std::int64_t mean_run(const kernels::Blocks& blocks) noexcept {
+  return blocks.bytes / blocks.nruns;
+}
+
+}  // namespace
+
+void PairExchange::enter(const Run& run) {
+  link_->announcing.join(run.exchange);
+  link_->meeting.join(run.exchange);
+  link_->living.join(run.exchange);
+}
+
+bool PairExchange::announce(Run& run) noexcept {
+  if (!link_->announcing.is_next(run.exchange)) return false;
+  std::byte* const room = channel().announce_begin();
+  if (room == nullptr) return false;
+  Announcement announcement;
+  announcement.exchange = run.exchange;
+  announcement.send_bytes = send_total();
+  announcement.recv_bytes = recv_total();
+  announcement.abilities = channel().abilities();
+  if (pair_->recv != nullptr && mean_run(*pair_->recv) < run.config->attach_block)
+    announcement.abilities &= ~static_cast<std::uint32_t>(transport::kCanAttach);
+  if (send_total() > 0 && static_cast<std::size_t>(send_total()) <= channel().inline_limit()) {
+    announcement.inline_bytes = static_cast<std::uint32_t>(send_total());
+    run.context->kernels->gather(run.send_base, *pair_->send, send_cursor_, room, announcement.inline_bytes,
+                                 kernels::Stores::cached);
+    sent_ = send_total();
+    run.traffic.inlined += sent_;
+  }
+  const Status status = channel().announce_commit(announcement);
+  if (!status.ok()) {
+    run.fail(status);
+    abandon(run);
+    return true;
+  }
+  link_->announcing.leave(run.exchange);
+  announced_ = true;
+  return true;
+}
+
+bool PairExchange::step(Run& run) noexcept {
+  bool happened = !announced_ && announce(run);
+  if (!met_ && !done_) happened |= meet(run);
+  if (met_) {
+    if (sending_ && sent_ < send_total()) happened |= push(run);
+    if (receiving_ && received_ < recv_total()) happened |= pull(run);
+  }
+  update_done(run);
+  return happened;
+}
+
+bool PairExchange::meet(Run& run) noexcept {
+  if (!link_->meeting.is_next(run.exchange)) return false;
+  const AnnouncementView* view = channel().announcement();
+  while (view != nullptr && view->header.exchange < run.exchange) {  // of an exchange that was given up here
+    channel().pop_announcement();
+    view = channel().announcement();
+  }
+  if (view == nullptr) return false;
+  if (view->header.exchange > run.exchange) {
+    run.fail({Code::mismatch, text("rank ", run.context->rank, " sends ", send_total(), " bytes to rank ", peer(),
+                                   " and expects ", recv_total(), " bytes from it, but rank ", peer(),
+                                   " sends 0 and expects 0 bytes in this exchange")});
+    abandon(run);
+    return true;
+  }
+  accept(run, *view);
+  channel().pop_announcement();
+  link_->meeting.leave(run.exchange);
+  met_ = true;
+  return true;
+}
+
+void PairExchange::accept(Run& run, const AnnouncementView& view) noexcept {
+  if (!compare_sizes(run, view.header)) return;
+  const Announcement& theirs = view.header;
+  if (receiving_ && theirs.inline_bytes > 0) {
+    run.context->kernels->scatter(run.recv_base, *pair_->recv, recv_cursor_, view.payload, theirs.inline_bytes,
+                                  kernels::Stores::cached);
+    received_ = theirs.inline_bytes;
+  } else if (receiving_ && recv_total() > 0) {
+    channel().expect(recv_total());
+  }
+  if (sending_ && sent_ < send_total()) choose_reach(run, theirs.abilities);
+}
+
+/// Refuses the directions on which the two ranks disagree; both find the same from the two announcements.
+bool PairExchange::compare_sizes(Run& run, const Announcement& theirs) noexcept {
+  const int me = run.context->rank;
+  if (theirs.send_bytes != recv_total()) {
+    receiving_ = false;
+    run.fail({Code::mismatch, text("rank ", peer(), " sends ", theirs.send_bytes, " bytes to rank ", me,
+                                   ", which expects ", recv_total(), " bytes from it")});
+  }
+  if (theirs.recv_bytes != send_total()) {
+    sending_ = false;
+    run.fail({Code::mismatch, text("rank ", me, " sends ", send_total(), " bytes to rank ", peer(), ", which expects ",
+                                   theirs.recv_bytes, " bytes from it")});
+  }
+  return sending_ || receiving_;
+}
+
+void PairExchange::choose_reach(Run& run, std::uint32_t abilities) noexcept {
+  const auto limit = static_cast<std::int64_t>(channel().chunk_limit());
+  const std::int64_t share = send_total() / kPipelineDepth;
+  chunk_bytes_ = static_cast<std::size_t>(std::min(std::max(share, kShortestChunk), limit));
+  if (run.plan->in_place) return;  // the peer would read what this rank overwrites
+  if ((abilities & transport::kCanMap) != 0 && run.config->mapped && run.context->allocator != nullptr) {
+    if (!run.shared_place)
+      run.shared_place = run.context->allocator->find(run.send_base, run.plan->send_lb, run.plan->send_ub);
+    if (*run.shared_place) {
+      place_ = BufferPlace{Reach::mapped, ::getpid(), (*run.shared_place)->segment, (*run.shared_place)->offset};
+      return;
+    }
+  }
+  const bool wanted = run.config->attach == Choice::on ||
+                      (run.config->attach == Choice::automatic && mean_run(*pair_->send) >= run.config->attach_block);
+  if ((abilities & transport::kCanAttach) != 0 && wanted)
+    place_ = BufferPlace{Reach::attached, ::getpid(), {}, reinterpret_cast<std::intptr_t>(run.send_base)};
+}
+
+bool PairExchange::push(Run& run) noexcept {
+  const std::size_t want = place_ ? channel().chunk_limit()
+                                  : static_cast<std::size_t>(std::min<std::int64_t>(
+                                        static_cast<std::int64_t>(chunk_bytes_), send_total() - sent_));
+  const std::span<std::byte> room = channel().chunk_begin(want);
+  if (room.empty()) return false;
+  const Status status = place_ ? push_descriptor(run, room) : push_data(run, room);
+  if (!status.ok()) {
+    run.fail(status);
+    abandon(run);
+  }
+  return true;
+}
+
+Status PairExchange::push_data(Run& run, std::span<std::byte> room) noexcept {
+  const auto bytes = static_cast<std::int64_t>(room.size());
+  run.context->kernels->gather(run.send_base, *pair_->send, send_cursor_, room.data(), room.size(),
+                               kernels::Stores::cached);
+  const Chunk chunk{run.exchange, sent_, bytes, Payload::data, static_cast<std::uint32_t>(room.size())};
+  sent_ += bytes;
+  (channel().same_node() ? run.traffic.ring : run.traffic.net) += bytes;
+  ++run.traffic.chunks;
+  return channel().chunk_commit(chunk);
+}
+
+Status PairExchange::push_descriptor(Run& run, std::span<std::byte> room) noexcept {
+  const DescriptorExtent extent = write_descriptor(room, *place_, *pair_->send, send_cursor_, send_total() - sent_);
+  const Chunk chunk{run.exchange, sent_, extent.bytes, Payload::descriptor, static_cast<std::uint32_t>(extent.payload)};
+  sent_ += extent.bytes;
+  (place_->reach == Reach::mapped ? run.traffic.mapped : run.traffic.attached) += extent.bytes;
+  ++run.traffic.chunks;
+  const Status status = channel().chunk_commit(chunk);
+  drain_target_ = channel().chunks_sent();
+  return status;
+}
+
+bool PairExchange::pull(Run& run) noexcept {
+  const ChunkView* const view = channel().chunk();
+  if (view == nullptr) return false;
+  if (view->header.exchange != run.exchange) {
+    const bool stale = view->header.exchange < run.exchange && link_->living.is_next(run.exchange);
+    if (stale) channel().pop_chunk();  // of an exchange that was given up here
+    return stale;
+  }
+  return view->header.payload == Payload::data ? pull_data(run, *view) : pull_descriptor(run, *view);
+}
+
+bool PairExchange::pull_data(Run& run, const ChunkView& view) noexcept {
+  std::int64_t bytes = view.header.bytes - chunk_done_;
+  if (run.plan->in_place && sending_) bytes = std::min(bytes, sent_ - received_);  // not over what is yet to be sent
+  if (bytes == 0) return false;
+  run.context->kernels->scatter(run.recv_base, *pair_->recv, recv_cursor_, view.payload + chunk_done_,
+                                static_cast<std::size_t>(bytes), run.stores);
+  received_ += bytes;
+  chunk_done_ += bytes;
+  if (chunk_done_ == view.header.bytes) finish_chunk();
+  return true;
+}
+
+bool PairExchange::pull_descriptor(Run& run, const ChunkView& view) noexcept {
+  Status status = reading_ == nullptr ? open_reading(run, view) : Status();
+  if (status.ok()) {
+    std::int64_t bytes = std::min(view.header.bytes - chunk_done_, kSlice);
+    Reading& from = *reading_;
+    if (from.header.place.reach == Reach::mapped)
+      run.context->kernels->copy(run.recv_base, *pair_->recv, recv_cursor_, from.base, from.header.blocks, from.cursor,
+                                 static_cast<std::size_t>(bytes), run.stores);
+    else
+      status = attach_copy(from.header.place.pid, {run.recv_base, *pair_->recv, recv_cursor_},
+                           {from.base, from.header.blocks, from.cursor}, bytes, bytes);
+    received_ += bytes;
+    chunk_done_ += bytes;
+  }
+  if (!status.ok()) {
+    run.fail(status);
+    abandon(run);
+  } else if (chunk_done_ == view.header.bytes) {
+    finish_chunk();
+  }
+  return true;
+}
+
+Status PairExchange::open_reading(Run& run, const ChunkView& view) noexcept {
+  try {
+    auto reading = std::make_unique<Reading>();
+    reading->header = read_descriptor(view.payload);
+    const DescriptorHeader& header = reading->header;
+    reading->cursor = header.blocks.form == kernels::Form::strided
+                          ? kernels::Cursor{header.within / header.blocks.run, header.within % header.blocks.run}
+                          : kernels::Cursor{0, header.within};
+    if (header.place.reach == Reach::mapped) {
+      reading->mapping = run.context->mappings->get(header.place.segment);
+      reading->base = reading->mapping->data() + header.place.base;
+    } else {
+      reading->base = reinterpret_cast<std::byte*>(header.place.base);
+    }
+    reading_ = std::move(reading);
+    return {};
+  } catch (const Error& error) {
+    return error.status();
+  } catch (const std::exception& error) {
+    return {Code::no_memory, error.what()};
+  }
+}
+
+void PairExchange::finish_chunk() noexcept {
+  reading_.reset();
+  chunk_done_ = 0;
+  channel().pop_chunk();
+}
+
+void PairExchange::update_done(Run& run) noexcept {
+  if (done_ || !announced_ || !met_) return;
+  if (sending_ && sent_ < send_total()) return;
+  if (receiving_ && received_ < recv_total()) return;
+  if (drain_target_ > 0 && channel().chunks_drained() < drain_target_) return;
+  if (!channel().flushed()) return;
+  link_->living.leave(run.exchange);
+  done_ = true;
+}
+
+void PairExchange::abandon(const Run& run) noexcept {
+  link_->announcing.leave(run.exchange);
+  link_->meeting.leave(run.exchange);
+  link_->living.leave(run.exchange);
+  reading_.reset();
+  done_ = true;
+}
+
+std::string PairExchange::awaited() const {
+  if (!met_) return text("rank ", peer(), " to take part");
+  if (receiving_ && received_ < recv_total())
+    return text(recv_total() - received_, " of ", recv_total(), " bytes from rank ", peer());
+  return text("rank ", peer(), " to take ", send_total() - sent_, " of ", send_total(), " bytes");
+}
+
+}  // namespace mpix::engine

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/// The traffic of one exchange with one other rank, both ways.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+
+#include "engine/context.hpp"
+#include "engine/descriptor.hpp"
+#include "plan/plan.hpp"
+
+namespace mpix::engine {
+
+/// What all pairs of one exchange share.
+struct Run {
+  const Context* context = nullptr;
+  const plan::Plan* plan = nullptr;
+  const Config* config = nullptr;
+  std::uint64_t exchange = 0;
+  const std::byte* send_base = nullptr;
+  std::byte* recv_base = nullptr;
+  kernels::Stores stores = kernels::Stores::cached;
+  /// Where the send buffer lies for peers that can map it; looked up once, if a long message is sent.
+  std::optional<std::optional<memory::SharedPlace>> shared_place;
+  Traffic traffic;
+  Status error;  ///< the first that occurred
+
+  void fail(Status status) noexcept {
+    if (error.ok()) error = std::move(status);
+  }
+};
+
+class PairExchange {
+ public:
+  PairExchange(const plan::Pair& pair, Link& link) noexcept : pair_(&pair), link_(&link) {}
+
+  /// Joins the link's queues; in the order of the exchanges' numbers.
+  void enter(const Run& run);
+  /// Sends the announcement, with the payload if it is short, if it is this exchange's turn.
+  bool announce(Run& run) noexcept;
+  /// Does what can be done now; returns whether that was anything.
+  bool step(Run& run) noexcept;
+  bool done() const noexcept { return done_; }
+  /// Gives up what is not done yet and leaves the link to later exchanges.
+  void abandon(const Run& run) noexcept;
+
+  int peer() const noexcept { return pair_->peer; }
+  transport::Channel& channel() const noexcept { return *link_->channel; }
+  /// What is still awaited, for messages.
+  std::string awaited() const;
+
+ private:
+  /// An incoming descriptor that is being worked on.
+  struct Reading {
+    DescriptorHeader header;
+    kernels::Cursor cursor;
+    std::shared_ptr<const Mapping> mapping;
+    std::byte* base = nullptr;  // attached: an address in the sender's process
+  };
+
+  std::int64_t send_total() const noexcept { return pair_->send ? pair_->send->bytes : 0; }
+  std::int64_t recv_total() const noexcept { return pair_->recv ? pair_->recv->bytes : 0; }
+
+  bool meet(Run& run) noexcept;
+  void accept(Run& run, const transport::AnnouncementView& view) noexcept;
+  bool compare_sizes(Run& run, const transport::Announcement& theirs) noexcept;
+  void choose_reach(Run& run, std::uint32_t abilities) noexcept;
+  bool push(Run& run) noexcept;
+  Status push_data(Run& run, std::span<std::byte> room) noexcept;
+  Status push_descriptor(Run& run, std::span<std::byte> room) noexcept;
+  bool pull(Run& run) noexcept;
+  bool pull_data(Run& run, const transport::ChunkView& view) noexcept;
+  bool pull_descriptor(Run& run, const transport::ChunkView& view) noexcept;
+  Status open_reading(Run& run, const transport::ChunkView& view) noexcept;
+  void finish_chunk() noexcept;
+  void update_done(Run& run) noexcept;
+
+  const plan::Pair* pair_;
+  Link* link_;
+  bool announced_ = false, met_ = false, done_ = false;
+  bool sending_ = true, receiving_ = true;  // false once complete or refused
+  std::int64_t sent_ = 0, received_ = 0;
+  kernels::Cursor send_cursor_, recv_cursor_;
+  std::size_t chunk_bytes_ = 0;
+  std::optional<BufferPlace> place_;       // set where descriptors are sent
+  std::uint64_t drain_target_ = 0;         // chunks that the peer must have read; 0: need not wait
+  std::int64_t chunk_done_ = 0;            // of the chunk that is being read
+  std::unique_ptr<Reading> reading_;
+};
+
+}  // namespace mpix::engine

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "plan/plan.hpp"
+
+#include <algorithm>
+
+namespace mpix::plan {
+namespace {
+
+/// Both layouts' parts, merged by peer in ascending order.
+std::vector<Pair> merge(std::span<const PeerBlocks> sends, std::span<const PeerBlocks> recvs) {
+  std::vector<Pair> pairs;
+  pairs.reserve(std::max(sends.size(), recvs.size()));
+  auto send = sends.begin();
+  auto recv = recvs.begin();
+  while (send != sends.end() || recv != recvs.end()) {
+    const bool take_send = send != sends.end() && (recv == recvs.end() || send->peer <= recv->peer);
+    const bool take_recv = recv != recvs.end() && (send == sends.end() || recv->peer <= send->peer);
+    Pair pair;
+    pair.peer = take_send ? send->peer : recv->peer;
+    if (take_send) pair.send = &(send++)->blocks;
+    if (take_recv) pair.recv = &(recv++)->blocks;
+    pairs.push_back(pair);
+  }
+  return pairs;
+}
+
+}  // namespace
+
+std::int64_t Plan::memory() const noexcept {
+  return static_cast<std::int64_t>(sizeof(Plan) + pairs.capacity() * sizeof(Pair));
+}
+
+Plan make_plan(int rank, const Layout& send, const Layout& recv, bool in_place, const Config& config) {
+  Plan plan;
+  plan.rank = rank;
+  plan.in_place = in_place;
+  plan.pairs = merge(send.parts(), recv.parts());
+  auto after = std::lower_bound(plan.pairs.begin(), plan.pairs.end(), rank,
+                                [](const Pair& pair, int value) { return pair.peer < value; });
+  if (after != plan.pairs.end() && after->peer == rank) {
+    plan.self = *after;
+    after = plan.pairs.erase(after);
+  }
+  std::rotate(plan.pairs.begin(), after, plan.pairs.end());
+  plan.send_bytes = send.bytes();
+  plan.recv_bytes = recv.bytes();
+  plan.send_lb = send.true_lb();
+  plan.send_ub = send.true_ub();
+  plan.streaming = plan.recv_bytes >= config.streaming;
+  return plan;
+}
+
+}  // namespace mpix::plan

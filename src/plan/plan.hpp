@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/// What one rank does in an exchange: pure facts made from its two layouts. No MPI, UCX or CUDA calls.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "base/config.hpp"
+#include "layout/layout.hpp"
+
+namespace mpix::plan {
+
+/// The traffic with one other rank; null where there are no bytes, never both null.
+struct Pair {
+  int peer = 0;
+  const kernels::Blocks* send = nullptr;
+  const kernels::Blocks* recv = nullptr;
+};
+
+/// Does not own the layouts: whoever executes the plan keeps them alive.
+struct Plan {
+  int rank = 0;
+  bool in_place = false;
+  std::vector<Pair> pairs;  ///< with traffic, starting after this rank and going around
+  Pair self;                ///< both null where the rank has nothing for itself
+  std::int64_t send_bytes = 0, recv_bytes = 0;
+  std::int64_t send_lb = 0, send_ub = 0;  ///< what the send layout touches, relative to the buffer
+  bool streaming = false;   ///< receives exceed the caches: store past them
+
+  std::int64_t memory() const noexcept;
+};
+
+/// The plan of `rank` for sending by `send` and receiving by `recv`, both for the communicator's ranks.
+/// `in_place`: `send` and `recv` are the same layout of one buffer. O(peers with bytes).
+Plan make_plan(int rank, const Layout& send, const Layout& recv, bool in_place, const Config& config);
+
+}  // namespace mpix::plan
