@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/// Where runs lie: stepping through Blocks, and the places of a span of equal runs.
+#pragma once
+
+#include "kernels/blocks.hpp"
+#include "kernels/host/move.hpp"
+
+namespace mpix::kernels::host {
+
+/// Equal steps; a contiguous buffer is this with the stride of a run.
+template <class Isa>
+struct Strided {
+  Address first;
+  std::int64_t stride;
+
+  [[gnu::always_inline]] Address at(std::int64_t i) const {
+    return first + static_cast<Address>(i) * static_cast<Address>(stride);
+  }
+};
+
+template <class Isa>
+struct Indexed {
+  Address base;
+  const std::int64_t* offsets;
+
+  [[gnu::always_inline]] Address at(std::int64_t i) const { return base + static_cast<Address>(offsets[i]); }
+};
+
+/// A walk over the runs of Blocks from a cursor's run on. Never reads the arrays outside [0, nruns).
+template <class Isa>
+class Walk {
+ public:
+  Walk(Address base, const Blocks& blocks, std::int64_t run)
+      : blocks_(blocks), base_(base + static_cast<Address>(blocks.offset)), run_(run) {
+    if (blocks.form == Form::strided) locate();
+  }
+
+  std::int64_t run() const { return run_; }
+  /// Bytes of the current run.
+  std::int64_t length() const { return blocks_.form == Form::segments ? blocks_.lengths[run_] : blocks_.run; }
+  /// Address of the current run.
+  Address place() const {
+    return blocks_.form == Form::strided ? row_ : base_ + static_cast<Address>(blocks_.offsets[run_]);
+  }
+  bool strided() const { return blocks_.form == Form::strided; }
+  bool uniform() const { return blocks_.form != Form::segments; }
+  /// Runs from the current one on whose places `as_strided` or `as_indexed` gives.
+  std::int64_t span() const { return strided() ? left_ : blocks_.nruns - run_; }
+  Strided<Isa> as_strided() const { return {row_, inner_.stride}; }
+  Indexed<Isa> as_indexed() const { return {base_, blocks_.offsets + run_}; }
+
+  /// Steps over `n` <= span() runs.
+  void advance(std::int64_t n) {
+    run_ += n;
+    if (!strided()) return;
+    left_ -= n;
+    row_ += scaled(n, inner_.stride);
+    if (left_ == 0) carry();
+  }
+
+ private:
+  static Address scaled(std::int64_t n, std::int64_t stride) {
+    return static_cast<Address>(n) * static_cast<Address>(stride);
+  }
+
+  void locate() {
+    const std::int32_t ndims = blocks_.ndims;
+    row_ = base_;
+    if (ndims > 0) inner_ = blocks_.dims[ndims - 1];
+    std::int64_t rest = run_;
+    for (std::int32_t d = ndims - 1; d > 0; --d) {
+      index_[d] = rest % blocks_.dims[d].count;
+      rest /= blocks_.dims[d].count;
+      row_ += scaled(index_[d], blocks_.dims[d].stride);
+    }
+    if (ndims > 0) row_ += scaled(rest, blocks_.dims[0].stride);
+    index_[0] = rest;
+    left_ = inner_.count - (ndims > 0 ? index_[ndims - 1] : 0);
+  }
+
+  /// From the end of the innermost dimension to the start of its next repetition.
+  void carry() {
+    std::int32_t d = blocks_.ndims - 1;
+    row_ -= scaled(inner_.count, inner_.stride);
+    left_ = inner_.count;
+    while (--d >= 0) {
+      row_ += scaled(1, blocks_.dims[d].stride);
+      if (++index_[d] < blocks_.dims[d].count) return;
+      row_ -= scaled(blocks_.dims[d].count, blocks_.dims[d].stride);
+      index_[d] = 0;
+    }
+  }
+
+  const Blocks& blocks_;
+  Address base_;
+  std::int64_t run_;
+  Address row_ = 0;
+  std::int64_t left_ = 0;
+  Dim inner_{1, 0};
+  std::int64_t index_[kMaxDims];
+};
+
+}  // namespace mpix::kernels::host
