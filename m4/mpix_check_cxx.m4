@@ -28,9 +28,10 @@ int width(Small auto value) { return std::bit_width(static_cast<unsigned>(value)
     [[int a[2] = {1, 2}; return width(std::span<int>(a)[0]);]])],
     [mpix_cxx20=$mpix_flag; break])
 done
+CXX=$mpix_save_CXX
 AC_MSG_RESULT([$mpix_cxx20])
 AS_IF([test "$mpix_cxx20" = no],
-  [AC_MSG_ERROR([$mpix_save_CXX does not compile C++20 (GCC 10, Clang 12 or newer is needed)])])
+  [AC_MSG_ERROR([$CXX does not compile C++20 (GCC 10, Clang 12 or newer is needed)])])
 AC_LANG_POP([C++])
 
 mpix_warnings="-Wall -Wextra -Wshadow -Wconversion"
@@ -46,7 +47,7 @@ AS_CASE([$enable_sanitizers],
    MPIX_LDFLAGS="-fsanitize=$enable_sanitizers"])
 AS_IF([test "$enable_werror" != no], [mpix_warnings="$mpix_warnings -Werror"])
 MPIX_CFLAGS="$mpix_optimise $mpix_warnings"
-MPIX_CXXFLAGS="$mpix_optimise $mpix_warnings -fvisibility=hidden -fvisibility-inlines-hidden"
+MPIX_CXXFLAGS="$mpix_cxx20 $mpix_optimise $mpix_warnings -fvisibility=hidden -fvisibility-inlines-hidden"
 MPIX_FCFLAGS="$mpix_optimise -Wall"
 AC_SUBST([MPIX_CFLAGS])
 AC_SUBST([MPIX_CXXFLAGS])

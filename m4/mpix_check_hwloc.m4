@@ -38,6 +38,7 @@ is: --with-hwloc=DIR, or build without: --without-hwloc])])])
   CPPFLAGS=$mpix_save_CPPFLAGS
   LIBS=$mpix_save_LIBS
 ])
+AC_SUBST([with_hwloc])
 AC_SUBST([HWLOC_CFLAGS])
 AC_SUBST([HWLOC_LIBS])
 ])

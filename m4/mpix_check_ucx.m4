@@ -13,6 +13,7 @@ AS_CASE([$with_ucx],
       UCX_LIBS="-lucp -lucs"])],
   [UCX_CFLAGS="-isystem $with_ucx/include"
    UCX_LIBS="-L$with_ucx/lib -R$with_ucx/lib -lucp -lucs"])
+AC_SUBST([with_ucx])
 AC_SUBST([UCX_CFLAGS])
 AC_SUBST([UCX_LIBS])
 
