@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # MPIX_CHECK_FORTRAN
-# Whether $FC compiles and links programs with `use mpi_f08`. Sets FORTRAN (conditional), FC_MODINC, fmoddir.
+# Whether $FC compiles and links programs with `use mpi_f08`. Sets FORTRAN (conditional), FC_MODOUT, fmoddir.
 AC_DEFUN([MPIX_CHECK_FORTRAN], [
 AC_ARG_ENABLE([fortran],
   [AS_HELP_STRING([--enable-fortran], [build the Fortran modules [default: if $FC has mpi_f08]])],
@@ -21,6 +21,8 @@ program main
 end program
 ]])], [mpix_fortran=yes], [])
   AC_MSG_RESULT([$mpix_fortran])
+  AS_IF([test "$mpix_fortran" = yes], [
+    AC_FC_MODULE_OUTPUT_FLAG([], [AC_MSG_ERROR([$FC has no flag for the folder of module files; --disable-fortran])])])
   AC_LANG_POP([Fortran])
   AS_IF([test "$mpix_fortran" = no && test "$enable_fortran" = yes],
     [AC_MSG_ERROR([FC=$FC cannot compile and link a program with "use mpi_f08" (on Debian: gfortran and the MPI's
