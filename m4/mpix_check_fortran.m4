@@ -26,7 +26,7 @@ end program
   AC_LANG_POP([Fortran])
   AS_IF([test "$mpix_fortran" = no && test "$enable_fortran" = yes],
     [AC_MSG_ERROR([FC=$FC cannot compile and link a program with "use mpi_f08" (on Debian: gfortran and the MPI's
--dev package; for MPICH FC=mpifort.mpich)])])
+-dev package)])])
 ])
 # Module files are of one compiler and one MPI, so they get a folder of their own.
 AC_SUBST([fmoddir], ['${includedir}/mpix_layout/fortran'])

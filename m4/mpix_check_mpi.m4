@@ -4,8 +4,8 @@
 # Sets MPIRUN, MPI_FLAVOR (openmpi, mpich or other), mpix_mpi_version.
 AC_DEFUN([MPIX_CHECK_MPI], [
 AC_ARG_VAR([MPICC], [MPI's C compiler wrapper, used where CC is not given [mpicc]])
-AC_ARG_VAR([MPICXX], [MPI's C++ compiler wrapper, used where CXX is not given [mpicxx]])
-AC_ARG_VAR([MPIFC], [MPI's Fortran compiler wrapper, used where FC is not given [mpifort]])
+AC_ARG_VAR([MPICXX], [MPI's C++ compiler wrapper, used where CXX is not given [the one that belongs to CC]])
+AC_ARG_VAR([MPIFC], [MPI's Fortran compiler wrapper, used where FC is not given [the one that belongs to CC]])
 AC_ARG_VAR([MPIRUN], [launcher that belongs to this MPI, for the tests])
 # The C++ bindings, which MPI 3.0 removed, would be included by mpi.h otherwise.
 CPPFLAGS="$CPPFLAGS -DOMPI_SKIP_MPICXX=1 -DMPICH_SKIP_MPICXX=1"
@@ -18,7 +18,7 @@ AC_LINK_IFELSE([AC_LANG_PROGRAM([[#include <mpi.h>]], [[return MPI_Init(0, 0);]]
   [AC_MSG_RESULT([no])
    AC_MSG_ERROR([no working MPI: CC=$CC CXX=$CXX cannot compile and link a call of MPI_Init.
 Install one (on Debian: libopenmpi-dev openmpi-bin, or libmpich-dev mpich), or name its compilers:
-  ./configure CC=mpicc.mpich CXX=mpicxx.mpich FC=mpifort.mpich])])
+  ./configure CC=mpicc.mpich])])
 AC_LANG_POP(mpix_lang)
 ])
 
@@ -64,4 +64,16 @@ AC_PATH_PROGS([MPIRUN], [$mpix_names], [], [$mpix_dir$PATH_SEPARATOR$PATH])
 AS_IF([test -z "$MPIRUN"],
   [AC_MSG_WARN([no mpirun found: make check will skip the tests that need it; give MPIRUN=...])])
 AC_SUBST([MPI_FLAVOR])
+])
+
+# MPIX_SIBLING(VARIABLE, WRAPPER, CHOICE)
+# Sets VARIABLE, unless the user gave it, to CHOICE or to the wrapper that belongs to $CC: mpicc.mpich gives
+# WRAPPER.mpich, /opt/mpi/bin/mpicc gives /opt/mpi/bin/WRAPPER. Where $CC is no wrapper, to WRAPPER.
+AC_DEFUN([MPIX_SIBLING], [
+AS_IF([test -z "${$1+set}"], [
+  AS_IF([test -n "$3"], [$1=$3], [
+    AS_CASE([$CC],
+      [*" "*], [$1=$2],
+      [mpicc*|*/mpicc*], [$1=`AS_ECHO(["$CC"]) | sed 's,mpicc\([[^/]]*\)$,$2\1,'`],
+      [$1=$2])])])
 ])
