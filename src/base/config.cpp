@@ -26,7 +26,8 @@ const Names<log::Level> kLevels = {{"none", log::Level::none},
                                    {"debug", log::Level::debug}};
 const Names<Check> kChecks = {{"basic", Check::basic}, {"full", Check::full}};
 const Names<Choice> kChoices = {{"off", Choice::off}, {"auto", Choice::automatic}, {"on", Choice::on}};
-const Names<bool> kBools = {{"off", false}, {"on", true}, {"0", false}, {"1", true}, {"no", false}, {"yes", true}};
+const Names<bool> kBools = {{"off", false}, {"on", true},  {"0", false},
+                            {"1", true},    {"no", false}, {"yes", true}};
 const Names<Progress> kProgress = {{"auto", Progress::automatic},
                                    {"hook", Progress::hook},
                                    {"poll", Progress::poll},
@@ -34,7 +35,8 @@ const Names<Progress> kProgress = {{"auto", Progress::automatic},
 
 template <typename T>
 bool set_named(const Names<T>& names, T& member, std::string_view value) {
-  const auto found = std::find_if(names.begin(), names.end(), [&](const auto& n) { return n.first == value; });
+  const auto found =
+      std::find_if(names.begin(), names.end(), [&](const auto& n) { return n.first == value; });
   if (found == names.end()) return false;
   member = found->second;
   return true;
@@ -42,7 +44,8 @@ bool set_named(const Names<T>& names, T& member, std::string_view value) {
 
 template <typename T>
 std::string get_named(const Names<T>& names, T member) {
-  const auto found = std::find_if(names.begin(), names.end(), [&](const auto& n) { return n.second == member; });
+  const auto found =
+      std::find_if(names.begin(), names.end(), [&](const auto& n) { return n.second == member; });
   return std::string(found->first);
 }
 
@@ -89,7 +92,8 @@ std::string get_bytes(std::int64_t value) {
 bool set_seconds(double& member, std::string_view value) {
   double number = 0;
   std::string_view rest;
-  if (!parse_number(value, number, rest) || !rest.empty() || !std::isfinite(number) || number < 0) return false;
+  if (!parse_number(value, number, rest) || !rest.empty() || !std::isfinite(number) || number < 0)
+    return false;
   member = number;
   return true;
 }
@@ -111,8 +115,8 @@ std::vector<ConfigRow> make_table() {
       {"log", "none|error|warn|info|debug", "warn", "what is written to standard error", false,
        [](Config& c, View v) { return set_named(kLevels, c.log, v); },
        [](const Config& c) { return get_named(kLevels, c.log); }},
-      {"timeout", "seconds", "600", "time without progress after which an exchange fails; 0 waits for ever", true,
-       [](Config& c, View v) { return set_seconds(c.timeout, v); },
+      {"timeout", "seconds", "600", "time without progress after which an exchange fails; 0 waits for ever",
+       true, [](Config& c, View v) { return set_seconds(c.timeout, v); },
        [](const Config& c) { return text(c.timeout); }},
       {"check", "basic|full", "basic",
        "full: compare all sizes before every exchange and look for overlapping receive blocks", false,
@@ -125,14 +129,14 @@ std::vector<ConfigRow> make_table() {
        "cross-memory attach between the ranks of a node; auto: where it works and runs are long", true,
        [](Config& c, View v) { return set_named(kChoices, c.attach, v); },
        [](const Config& c) { return get_named(kChoices, c.attach); }},
-      {"attach_block", "bytes", "16K", "mean run length from which attach=auto uses cross-memory attach", true,
-       [](Config& c, View v) { return set_bytes(c.attach_block, v, 1); },
+      {"attach_block", "bytes", "16K", "mean run length from which attach=auto uses cross-memory attach",
+       true, [](Config& c, View v) { return set_bytes(c.attach_block, v, 1); },
        [](const Config& c) { return get_bytes(c.attach_block); }},
       {"mapped", "on|off", "on", "copy straight from memory of MPIX_Layout_mem_alloc", true,
        [](Config& c, View v) { return set_named(kBools, c.mapped, v); },
        [](const Config& c) { return get_named(kBools, c.mapped); }},
-      {"staging", "bytes", "8M", "shared staging memory of a rank, for all its communicators and peers", false,
-       [](Config& c, View v) { return set_bytes(c.staging, v, 64 << 10); },
+      {"staging", "bytes", "8M", "shared staging memory of a rank, for all its communicators and peers",
+       false, [](Config& c, View v) { return set_bytes(c.staging, v, 64 << 10); },
        [](const Config& c) { return get_bytes(c.staging); }},
       {"chunk", "bytes", "256K", "largest chunk inside a node; cut to a quarter of the staging memory", false,
        [](Config& c, View v) { return set_bytes(c.chunk, v, 4 << 10); },
@@ -140,8 +144,8 @@ std::vector<ConfigRow> make_table() {
       {"net_staging", "bytes", "16M", "staging memory of a rank for other nodes, each way", false,
        [](Config& c, View v) { return set_bytes(c.net_staging, v, 64 << 10); },
        [](const Config& c) { return get_bytes(c.net_staging); }},
-      {"net_chunk", "bytes", "128K", "largest chunk between nodes; cut to a quarter of the staging memory", false,
-       [](Config& c, View v) { return set_bytes(c.net_chunk, v, 4 << 10); },
+      {"net_chunk", "bytes", "128K", "largest chunk between nodes; cut to a quarter of the staging memory",
+       false, [](Config& c, View v) { return set_bytes(c.net_chunk, v, 4 << 10); },
        [](const Config& c) { return get_bytes(c.net_chunk); }},
       {"streaming", "bytes", "4M", "size of a rank's exchange from which receives are stored past the caches",
        true, [](Config& c, View v) { return set_bytes(c.streaming, v, 0); },
@@ -157,8 +161,8 @@ std::vector<ConfigRow> make_table() {
        "who completes requests: the MPI's progress engine, its request polling, or a thread", false,
        [](Config& c, View v) { return set_named(kProgress, c.progress, v); },
        [](const Config& c) { return get_named(kProgress, c.progress); }},
-      {"net_devices", "list", "", "network devices for UCX, as in UCX_NET_DEVICES; empty: UCX's own choice", false,
-       [](Config& c, View v) { return set_text(c.net_devices, v); },
+      {"net_devices", "list", "", "network devices for UCX, as in UCX_NET_DEVICES; empty: UCX's own choice",
+       false, [](Config& c, View v) { return set_text(c.net_devices, v); },
        [](const Config& c) { return c.net_devices; }},
   };
 }
@@ -172,7 +176,8 @@ std::string lower(View value) {
 
 const ConfigRow* find_row(View name) {
   const auto& table = config_table();
-  const auto found = std::find_if(table.begin(), table.end(), [&](const ConfigRow& r) { return r.name == name; });
+  const auto found =
+      std::find_if(table.begin(), table.end(), [&](const ConfigRow& r) { return r.name == name; });
   return found == table.end() ? nullptr : &*found;
 }
 

@@ -20,21 +20,21 @@ enum class Progress { automatic, hook, poll, thread };
 /// Values in force, one member for each row of config_table().
 struct Config {
   log::Level log = log::Level::warn;
-  double timeout = 600;                        ///< seconds without progress; 0 waits for ever
+  double timeout = 600;  ///< seconds without progress; 0 waits for ever
   Check check = Check::basic;
-  bool shm = true;                             ///< use shared memory inside a node
-  Choice attach = Choice::automatic;           ///< cross-memory attach
-  bool mapped = true;                          ///< copy straight from MPIX_Layout_mem_alloc memory
-  std::int64_t staging = std::int64_t{8} << 20;   ///< bytes of shared staging memory of a rank
-  std::int64_t chunk = std::int64_t{256} << 10;   ///< largest bytes of one chunk inside a node
-  std::int64_t net_staging = std::int64_t{16} << 20;  ///< bytes of staging memory for the network, each way
-  std::int64_t net_chunk = std::int64_t{128} << 10;   ///< largest bytes of one chunk between nodes
-  std::int64_t attach_block = std::int64_t{16} << 10; ///< mean run length from which attach is used
-  std::int64_t streaming = std::int64_t{4} << 20;  ///< bytes of an exchange from which stores stream
-  std::string kernels = "auto";                ///< host kernels by name
-  std::int64_t spin = 2000;                    ///< polls before a waiting rank yields
-  Progress progress = Progress::automatic;     ///< who completes requests
-  std::string net_devices;                     ///< UCX devices to use; empty for UCX's own choice
+  bool shm = true;                                     ///< use shared memory inside a node
+  Choice attach = Choice::automatic;                   ///< cross-memory attach
+  bool mapped = true;                                  ///< copy straight from MPIX_Layout_mem_alloc memory
+  std::int64_t staging = std::int64_t{8} << 20;        ///< bytes of shared staging memory of a rank
+  std::int64_t chunk = std::int64_t{256} << 10;        ///< largest bytes of one chunk inside a node
+  std::int64_t net_staging = std::int64_t{16} << 20;   ///< bytes of staging memory for the network, each way
+  std::int64_t net_chunk = std::int64_t{128} << 10;    ///< largest bytes of one chunk between nodes
+  std::int64_t attach_block = std::int64_t{16} << 10;  ///< mean run length from which attach is used
+  std::int64_t streaming = std::int64_t{4} << 20;      ///< bytes of an exchange from which stores stream
+  std::string kernels = "auto";                        ///< host kernels by name
+  std::int64_t spin = 2000;                            ///< polls before a waiting rank yields
+  Progress progress = Progress::automatic;             ///< who completes requests
+  std::string net_devices;                             ///< UCX devices to use; empty for UCX's own choice
 };
 
 /// One row: what the environment variable `name` (MPIX_LAYOUT_<NAME>) and the info key (mpix_layout_<name>)

@@ -45,7 +45,7 @@ void write(Level level, const std::string& line) noexcept {
     const std::string whole = text(who, ": ", name(level), ": ", line, "\n");
     const auto written = ::write(STDERR_FILENO, whole.data(), whole.size());
     static_cast<void>(written);  // nowhere left to report to
-  } catch (...) {  // a lost log line must not become an error
+  } catch (...) {                // a lost log line must not become an error
   }
 }
 

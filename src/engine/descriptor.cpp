@@ -27,8 +27,8 @@ DescriptorExtent write_strided(std::span<std::byte> room, DescriptorHeader heade
   return {sizeof header + dims, remaining};
 }
 
-DescriptorExtent write_list(std::span<std::byte> room, DescriptorHeader header, const Blocks& blocks, Cursor& cursor,
-                            std::int64_t remaining) noexcept {
+DescriptorExtent write_list(std::span<std::byte> room, DescriptorHeader header, const Blocks& blocks,
+                            Cursor& cursor, std::int64_t remaining) noexcept {
   const bool segments = blocks.form == Form::segments;
   const std::size_t entry = (segments ? 2 : 1) * sizeof(std::int64_t);
   const auto fit = static_cast<std::int64_t>((room.size() - sizeof header) / entry);

@@ -20,15 +20,15 @@ enum class Reach : std::uint32_t {
 /// Where the send buffer lies.
 struct BufferPlace {
   Reach reach = Reach::mapped;
-  std::int32_t pid = 0;           ///< of the sender
-  memory::SegmentName segment;    ///< mapped only
-  std::int64_t base = 0;          ///< offset of the buffer in the segment, or its address
+  std::int32_t pid = 0;         ///< of the sender
+  memory::SegmentName segment;  ///< mapped only
+  std::int64_t base = 0;        ///< offset of the buffer in the segment, or its address
 };
 
 /// A descriptor's fixed part; `dims`, `offsets` and `lengths` follow it, whichever the form has.
 struct DescriptorHeader {
   BufferPlace place;
-  kernels::Blocks blocks;  ///< of the slice; its pointers are set by read_descriptor
+  kernels::Blocks blocks;   ///< of the slice; its pointers are set by read_descriptor
   std::int64_t within = 0;  ///< bytes of the first run that are not part of the slice
 };
 

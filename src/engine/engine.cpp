@@ -33,7 +33,8 @@ Link& Engine::link(int peer) {
 std::shared_ptr<const BoundPlan> Engine::bind(const Layout& send, const Layout& recv, bool in_place) {
   const PlanKey key{send.serial(), recv.serial(), in_place};
   if (!recent_.empty() && recent_.front().first == key) return recent_.front().second;
-  const auto known = std::find_if(recent_.begin(), recent_.end(), [&](const auto& entry) { return entry.first == key; });
+  const auto known =
+      std::find_if(recent_.begin(), recent_.end(), [&](const auto& entry) { return entry.first == key; });
   if (known != recent_.end()) {
     std::rotate(recent_.begin(), known, known + 1);
     return recent_.front().second;
@@ -65,8 +66,8 @@ Exchange* Engine::start(std::shared_ptr<const BoundPlan> plan, PlanLayouts layou
 }
 
 void Engine::finish(Exchange* exchange) noexcept {
-  const auto found =
-      std::find_if(active_.begin(), active_.end(), [&](const Active& a) { return a.exchange.get() == exchange; });
+  const auto found = std::find_if(active_.begin(), active_.end(),
+                                  [&](const Active& a) { return a.exchange.get() == exchange; });
   if (found == active_.end()) return;
   exchange->release();
   if (spare_.size() < kSpareExchanges) spare_.push_back(std::move(found->exchange));

@@ -15,9 +15,10 @@ namespace mpix::engine {
 
 /// What an engine asks of its surroundings.
 struct Surroundings {
-  std::function<transport::Transport&(int peer)> route;    ///< the transport that reaches a peer
-  std::vector<transport::Transport*> progressing;          ///< those that need Transport::progress
-  std::function<void()> idle;  ///< called now and then while waiting: lets MPI and other communicators progress
+  std::function<transport::Transport&(int peer)> route;  ///< the transport that reaches a peer
+  std::vector<transport::Transport*> progressing;        ///< those that need Transport::progress
+  std::function<void()>
+      idle;  ///< called now and then while waiting: lets MPI and other communicators progress
 };
 
 /// Not thread-safe by itself: everything but lock() is called with the lock held.
@@ -27,14 +28,16 @@ class Engine {
 
   SpinLock& lock() noexcept { return lock_; }
 
-  /// The plan of two layouts of this communicator, from the recently used ones if it is there. Throws Error where
-  /// a peer cannot be reached.
+  /// The plan of two layouts of this communicator, from the recently used ones if it is there. Throws Error
+  /// where a peer cannot be reached.
   std::shared_ptr<const BoundPlan> bind(const Layout& send, const Layout& recv, bool in_place);
   /// A plan with a configuration of its own, not kept.
-  std::shared_ptr<const BoundPlan> bind(const Layout& send, const Layout& recv, bool in_place, const Config& config);
+  std::shared_ptr<const BoundPlan> bind(const Layout& send, const Layout& recv, bool in_place,
+                                        const Config& config);
 
   /// Starts an exchange; the pointer is valid until finish().
-  Exchange* start(std::shared_ptr<const BoundPlan> plan, PlanLayouts layouts, const void* sendbuf, void* recvbuf);
+  Exchange* start(std::shared_ptr<const BoundPlan> plan, PlanLayouts layouts, const void* sendbuf,
+                  void* recvbuf);
   /// Takes back an exchange that is done.
   void finish(Exchange* exchange) noexcept;
   /// Progresses until `exchange` is done. Gives the lock up while it yields.

@@ -46,8 +46,8 @@ void Exchange::start_self() {
   self_left_ = 0;
   self_send_ = self_recv_ = {};
   if (sends != expects)
-    run_.fail({Code::mismatch, text("rank ", rank, " sends ", sends, " bytes to rank ", rank, ", which expects ", expects,
-                                    " bytes from it")});
+    run_.fail({Code::mismatch, text("rank ", rank, " sends ", sends, " bytes to rank ", rank,
+                                    ", which expects ", expects, " bytes from it")});
   else if (!bound_->plan.in_place)
     self_left_ = sends;
 }
@@ -96,8 +96,8 @@ void Exchange::time_out() noexcept {
   for (std::size_t i = 0; i < live_.size() && i < kNamedPeers; ++i)
     awaited += (i > 0 ? ", " : "") + live_[i].awaited();
   if (live_.size() > kNamedPeers) awaited += text(" and ", live_.size() - kNamedPeers, " more ranks");
-  run_.fail({Code::timeout, text("rank ", run_.context->rank, " waited ", run_.config->timeout, " s for ", awaited,
-                                 " (MPIX_LAYOUT_TIMEOUT; do all ranks list the same sizes?)")});
+  run_.fail({Code::timeout, text("rank ", run_.context->rank, " waited ", run_.config->timeout, " s for ",
+                                 awaited, " (MPIX_LAYOUT_TIMEOUT; do all ranks list the same sizes?)")});
   for (PairExchange& pair : live_) pair.abandon(run_);
   live_.clear();
 }

@@ -27,10 +27,10 @@ class Exchange {
   Exchange(const Exchange&) = delete;
   Exchange& operator=(const Exchange&) = delete;
 
-  /// Begins the exchange of number `number`, which is larger than those of all earlier exchanges of the engine.
-  /// An Exchange that is done may be started again.
-  void start(std::uint64_t number, std::shared_ptr<const BoundPlan> plan, PlanLayouts layouts, const void* sendbuf,
-             void* recvbuf);
+  /// Begins the exchange of number `number`, which is larger than those of all earlier exchanges of the
+  /// engine. An Exchange that is done may be started again.
+  void start(std::uint64_t number, std::shared_ptr<const BoundPlan> plan, PlanLayouts layouts,
+             const void* sendbuf, void* recvbuf);
   /// Moves what can be moved now; returns whether anything was.
   bool progress() noexcept;
   bool done() const noexcept { return live_.empty() && self_left_ == 0; }

@@ -18,7 +18,8 @@ using transport::Chunk;
 using transport::ChunkView;
 using transport::Payload;
 
-/// A message is cut into at least this many chunks, so that both ends work at once, unless they get too short.
+/// A message is cut into at least this many chunks, so that both ends work at once, unless they get too
+/// short.
 constexpr std::int64_t kPipelineDepth = 8;
 constexpr std::int64_t kShortestChunk = 16 << 10;
 /// Most bytes copied before the other pairs get their turn.
@@ -85,8 +86,8 @@ bool PairExchange::meet(Run& run) noexcept {
   }
   if (view == nullptr) return false;
   if (view->header.exchange > run.exchange) {
-    run.fail({Code::mismatch, text("rank ", run.context->rank, " sends ", send_total(), " bytes to rank ", peer(),
-                                   " and expects ", recv_total(), " bytes from it, but rank ", peer(),
+    run.fail({Code::mismatch, text("rank ", run.context->rank, " sends ", send_total(), " bytes to rank ",
+                                   peer(), " and expects ", recv_total(), " bytes from it, but rank ", peer(),
                                    " sends 0 and expects 0 bytes in this exchange")});
     abandon(run);
     return true;
@@ -102,8 +103,8 @@ void PairExchange::accept(Run& run, const AnnouncementView& view) noexcept {
   if (!compare_sizes(run, view.header)) return;
   const Announcement& theirs = view.header;
   if (receiving_ && theirs.inline_bytes > 0) {
-    run.context->kernels->scatter(run.recv_base, *pair_->recv, recv_cursor_, view.payload, theirs.inline_bytes,
-                                  kernels::Stores::cached);
+    run.context->kernels->scatter(run.recv_base, *pair_->recv, recv_cursor_, view.payload,
+                                  theirs.inline_bytes, kernels::Stores::cached);
     received_ = theirs.inline_bytes;
   } else if (receiving_ && recv_total() > 0) {
     channel().expect(recv_total());
@@ -121,8 +122,8 @@ bool PairExchange::compare_sizes(Run& run, const Announcement& theirs) noexcept 
   }
   if (theirs.recv_bytes != send_total()) {
     sending_ = false;
-    run.fail({Code::mismatch, text("rank ", me, " sends ", send_total(), " bytes to rank ", peer(), ", which expects ",
-                                   theirs.recv_bytes, " bytes from it")});
+    run.fail({Code::mismatch, text("rank ", me, " sends ", send_total(), " bytes to rank ", peer(),
+                                   ", which expects ", theirs.recv_bytes, " bytes from it")});
   }
   return sending_ || receiving_;
 }
@@ -136,12 +137,14 @@ void PairExchange::choose_reach(Run& run, std::uint32_t abilities) noexcept {
     if (!run.shared_place)
       run.shared_place = run.context->allocator->find(run.send_base, run.plan->send_lb, run.plan->send_ub);
     if (*run.shared_place) {
-      place_ = BufferPlace{Reach::mapped, ::getpid(), (*run.shared_place)->segment, (*run.shared_place)->offset};
+      place_ =
+          BufferPlace{Reach::mapped, ::getpid(), (*run.shared_place)->segment, (*run.shared_place)->offset};
       return;
     }
   }
-  const bool wanted = run.config->attach == Choice::on ||
-                      (run.config->attach == Choice::automatic && mean_run(*pair_->send) >= run.config->attach_block);
+  const bool wanted =
+      run.config->attach == Choice::on ||
+      (run.config->attach == Choice::automatic && mean_run(*pair_->send) >= run.config->attach_block);
   if ((abilities & transport::kCanAttach) != 0 && wanted)
     place_ = BufferPlace{Reach::attached, ::getpid(), {}, reinterpret_cast<std::intptr_t>(run.send_base)};
 }
@@ -172,8 +175,10 @@ Status PairExchange::push_data(Run& run, std::span<std::byte> room) noexcept {
 }
 
 Status PairExchange::push_descriptor(Run& run, std::span<std::byte> room) noexcept {
-  const DescriptorExtent extent = write_descriptor(room, *place_, *pair_->send, send_cursor_, send_total() - sent_);
-  const Chunk chunk{run.exchange, sent_, extent.bytes, Payload::descriptor, static_cast<std::uint32_t>(extent.payload)};
+  const DescriptorExtent extent =
+      write_descriptor(room, *place_, *pair_->send, send_cursor_, send_total() - sent_);
+  const Chunk chunk{run.exchange, sent_, extent.bytes, Payload::descriptor,
+                    static_cast<std::uint32_t>(extent.payload)};
   sent_ += extent.bytes;
   (place_->reach == Reach::mapped ? run.traffic.mapped : run.traffic.attached) += extent.bytes;
   ++run.traffic.chunks;
@@ -195,7 +200,8 @@ bool PairExchange::pull(Run& run) noexcept {
 
 bool PairExchange::pull_data(Run& run, const ChunkView& view) noexcept {
   std::int64_t bytes = view.header.bytes - chunk_done_;
-  if (run.plan->in_place && sending_) bytes = std::min(bytes, sent_ - received_);  // not over what is yet to be sent
+  if (run.plan->in_place && sending_)
+    bytes = std::min(bytes, sent_ - received_);  // not over what is yet to be sent
   if (bytes == 0) return false;
   run.context->kernels->scatter(run.recv_base, *pair_->recv, recv_cursor_, view.payload + chunk_done_,
                                 static_cast<std::size_t>(bytes), run.stores);
@@ -211,8 +217,8 @@ bool PairExchange::pull_descriptor(Run& run, const ChunkView& view) noexcept {
     std::int64_t bytes = std::min(view.header.bytes - chunk_done_, kSlice);
     Reading& from = *reading_;
     if (from.header.place.reach == Reach::mapped)
-      run.context->kernels->copy(run.recv_base, *pair_->recv, recv_cursor_, from.base, from.header.blocks, from.cursor,
-                                 static_cast<std::size_t>(bytes), run.stores);
+      run.context->kernels->copy(run.recv_base, *pair_->recv, recv_cursor_, from.base, from.header.blocks,
+                                 from.cursor, static_cast<std::size_t>(bytes), run.stores);
     else
       status = attach_copy(from.header.place.pid, {run.recv_base, *pair_->recv, recv_cursor_},
                            {from.base, from.header.blocks, from.cursor}, bytes, bytes);
@@ -233,9 +239,10 @@ Status PairExchange::open_reading(Run& run, const ChunkView& view) noexcept {
     auto reading = std::make_unique<Reading>();
     reading->header = read_descriptor(view.payload);
     const DescriptorHeader& header = reading->header;
-    reading->cursor = header.blocks.form == kernels::Form::strided
-                          ? kernels::Cursor{header.within / header.blocks.run, header.within % header.blocks.run}
-                          : kernels::Cursor{0, header.within};
+    reading->cursor =
+        header.blocks.form == kernels::Form::strided
+            ? kernels::Cursor{header.within / header.blocks.run, header.within % header.blocks.run}
+            : kernels::Cursor{0, header.within};
     if (header.place.reach == Reach::mapped) {
       reading->mapping = run.context->mappings->get(header.place.segment);
       reading->base = reading->mapping->data() + header.place.base;

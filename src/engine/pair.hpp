@@ -84,9 +84,9 @@ class PairExchange {
   std::int64_t sent_ = 0, received_ = 0;
   kernels::Cursor send_cursor_, recv_cursor_;
   std::size_t chunk_bytes_ = 0;
-  std::optional<BufferPlace> place_;       // set where descriptors are sent
-  std::uint64_t drain_target_ = 0;         // chunks that the peer must have read; 0: need not wait
-  std::int64_t chunk_done_ = 0;            // of the chunk that is being read
+  std::optional<BufferPlace> place_;  // set where descriptors are sent
+  std::uint64_t drain_target_ = 0;    // chunks that the peer must have read; 0: need not wait
+  std::int64_t chunk_done_ = 0;       // of the chunk that is being read
   std::unique_ptr<Reading> reading_;
 };
 

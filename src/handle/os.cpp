@@ -39,7 +39,8 @@ Mapping Mapping::create(int fd, std::size_t bytes, std::size_t alignment) noexce
   }
   // Reserve enough addresses to find an aligned start, map over it, and give back the rest.
   const std::size_t reserved = (bytes + alignment + page_size() - 1) & ~(page_size() - 1);
-  void* const reservation = ::mmap(nullptr, reserved, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  void* const reservation =
+      ::mmap(nullptr, reserved, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (reservation == MAP_FAILED) return {};
   auto* const begin = static_cast<std::byte*>(reservation);
   const std::size_t skip = (alignment - reinterpret_cast<std::uintptr_t>(begin) % alignment) % alignment;

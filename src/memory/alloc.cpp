@@ -25,7 +25,8 @@ bool SharedAllocator::free(void* base) {
   return true;
 }
 
-std::optional<SharedPlace> SharedAllocator::find(const std::byte* base, std::int64_t lower, std::int64_t upper) const {
+std::optional<SharedPlace> SharedAllocator::find(const std::byte* base, std::int64_t lower,
+                                                 std::int64_t upper) const {
   if (count_.load(std::memory_order_acquire) == 0) return std::nullopt;
   const auto address = reinterpret_cast<std::uintptr_t>(base);
   const std::uintptr_t first = address + static_cast<std::uintptr_t>(lower);

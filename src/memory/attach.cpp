@@ -46,7 +46,8 @@ Status attach_read(pid_t pid, std::span<iovec> local, std::span<iovec> remote, s
     const ssize_t got = ::process_vm_readv(pid, local.data(), local.size(), remote.data(), remote.size(), 0);
     if (got < 0 && errno == EINTR) continue;
     if (got <= 0)
-      return {Code::peer, text("cannot read the memory of process ", pid, ": ", errno_text(got == 0 ? EIO : errno))};
+      return {Code::peer,
+              text("cannot read the memory of process ", pid, ": ", errno_text(got == 0 ? EIO : errno))};
     advance(local, static_cast<std::size_t>(got));
     advance(remote, static_cast<std::size_t>(got));
     bytes -= static_cast<std::size_t>(got);

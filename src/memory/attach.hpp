@@ -22,8 +22,8 @@ struct AttachProbe {
 AttachProbe attach_probe() noexcept;
 /// Whether process `pid`'s probe can be read from here, by a real transfer.
 bool attach_works(pid_t pid, const AttachProbe& probe) noexcept;
-/// Reads `bytes` from the `remote` pieces of process `pid` into the `local` ones (at most IOV_MAX of each, the
-/// same total). Interrupted transfers go on. Status (peer) names the process and the reason.
+/// Reads `bytes` from the `remote` pieces of process `pid` into the `local` ones (at most IOV_MAX of each,
+/// the same total). Interrupted transfers go on. Status (peer) names the process and the reason.
 Status attach_read(pid_t pid, std::span<iovec> local, std::span<iovec> remote, std::size_t bytes) noexcept;
 
 }  // namespace mpix::memory

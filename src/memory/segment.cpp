@@ -19,7 +19,8 @@ namespace mpix::memory {
 namespace {
 
 [[noreturn]] void fail_allocation(std::size_t bytes, const char* step) {
-  throw Error(Code::no_memory, text("cannot allocate ", bytes, " bytes of shared memory: ", step, ": ", errno_text(errno)));
+  throw Error(Code::no_memory,
+              text("cannot allocate ", bytes, " bytes of shared memory: ", step, ": ", errno_text(errno)));
 }
 
 }  // namespace
@@ -56,7 +57,8 @@ Mapping map_remote(const SegmentName& name) {
   const FileDescriptor fd(::open(path.c_str(), O_RDWR | O_CLOEXEC));
   if (!fd.valid()) throw Error(Code::peer, text("cannot open shared memory ", path, ": ", errno_text(errno)));
   struct stat info {};
-  if (::fstat(fd.get(), &info) != 0) throw Error(Code::peer, text("cannot stat ", path, ": ", errno_text(errno)));
+  if (::fstat(fd.get(), &info) != 0)
+    throw Error(Code::peer, text("cannot stat ", path, ": ", errno_text(errno)));
   if (info.st_dev != name.device || info.st_ino != name.inode)
     throw Error(Code::peer, text(path, " is not the shared memory that process ", name.pid, " announced"));
   Mapping mapping = Mapping::create(fd.get(), name.bytes, 1);
@@ -67,7 +69,8 @@ Mapping map_remote(const SegmentName& name) {
 
 std::shared_ptr<const Mapping> MappingCache::get(const SegmentName& name) {
   const std::lock_guard guard(mutex_);
-  const auto found = std::find_if(entries_.begin(), entries_.end(), [&](const Entry& e) { return e.name == name; });
+  const auto found =
+      std::find_if(entries_.begin(), entries_.end(), [&](const Entry& e) { return e.name == name; });
   if (found != entries_.end()) {
     entries_.splice(entries_.begin(), entries_, found);
     return found->mapping;

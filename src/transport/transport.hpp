@@ -6,8 +6,8 @@
 /// and carries small payloads at once. Once the peer's announcement has been seen, which proves that the
 /// peer takes part, longer payloads follow as Chunks, of which only a bounded number is in flight.
 ///
-/// No call blocks or throws. "Not now" is a null pointer or an empty span: try again after progress(). A channel
-/// is used by one thread at a time; different channels may be used by different threads.
+/// No call blocks or throws. "Not now" is a null pointer or an empty span: try again after progress(). A
+/// channel is used by one thread at a time; different channels may be used by different threads.
 #pragma once
 
 #include <cstddef>
@@ -40,9 +40,9 @@ enum class Payload : std::uint32_t {
 };
 
 struct Chunk {
-  std::uint64_t exchange = 0;   ///< the exchange that the chunk belongs to
-  std::int64_t offset = 0;      ///< of its first byte in what the sender sends in that exchange
-  std::int64_t bytes = 0;       ///< of the exchange that it stands for (for data: the payload's size)
+  std::uint64_t exchange = 0;  ///< the exchange that the chunk belongs to
+  std::int64_t offset = 0;     ///< of its first byte in what the sender sends in that exchange
+  std::int64_t bytes = 0;      ///< of the exchange that it stands for (for data: the payload's size)
   Payload payload = Payload::data;
   std::uint32_t payload_bytes = 0;
 };
@@ -85,8 +85,8 @@ class Channel {
   /// Chunks committed so far, and of these how many the peer has popped (a lower bound; exact inside a node).
   virtual std::uint64_t chunks_sent() const noexcept = 0;
   virtual std::uint64_t chunks_drained() noexcept = 0;
-  /// Whether every chunk's payload has left this rank's buffers that chunk_begin gave (an exchange is not done
-  /// before). True at once where the payload was copied or is kept by the transport.
+  /// Whether every chunk's payload has left this rank's buffers that chunk_begin gave (an exchange is not
+  /// done before). True at once where the payload was copied or is kept by the transport.
   virtual bool flushed() noexcept = 0;
 
   /// Says that `bytes` more are wanted from the peer as chunks; a network transport grants credit by it.
@@ -104,8 +104,8 @@ class Transport {
  public:
   virtual ~Transport() = default;
   virtual const char* name() const noexcept = 0;
-  /// The channel to `peer` (rank in the communicator), made on first use; owned by the transport and living as
-  /// long. Throws Error (peer, no_memory).
+  /// The channel to `peer` (rank in the communicator), made on first use; owned by the transport and living
+  /// as long. Throws Error (peer, no_memory).
   virtual Channel& connect(int peer) = 0;
   /// Moves what can be moved; returns whether anything happened. Not ok once the transport is unusable.
   virtual Status progress(bool& happened) noexcept = 0;

@@ -2,8 +2,8 @@
 #include "transport/shm/channel.hpp"
 
 #include <algorithm>
-#include <csignal>
 #include <cerrno>
+#include <csignal>
 #include <cstdio>
 
 #include "base/text.hpp"
@@ -43,7 +43,8 @@ Status ShmChannel::announce_commit(const Announcement& announcement) noexcept {
 const AnnouncementView* ShmChannel::announcement() noexcept {
   const Entry& entry = parts_.inbox->entries[entries_read_ % kEntries];
   if (entry.sequence.load(std::memory_order_acquire) != entries_read_ + 1) return nullptr;
-  announcement_.header = {entry.exchange, entry.send_bytes, entry.recv_bytes, entry.inline_bytes, entry.abilities};
+  announcement_.header = {entry.exchange, entry.send_bytes, entry.recv_bytes, entry.inline_bytes,
+                          entry.abilities};
   announcement_.payload = entry.payload;
   return &announcement_;
 }
@@ -53,7 +54,8 @@ void ShmChannel::pop_announcement() noexcept {
 }
 
 std::span<std::byte> ShmChannel::chunk_begin(std::size_t want) noexcept {
-  if (descriptors_sent_ - descriptors_drained_ == kDescriptors && descriptors_sent_ - chunks_drained() == kDescriptors)
+  if (descriptors_sent_ - descriptors_drained_ == kDescriptors &&
+      descriptors_sent_ - chunks_drained() == kDescriptors)
     return {};
   if (!parts_.own_staging.acquire(open_slot_)) return {};
   return {parts_.own_staging.slot(open_slot_), std::min(want, parts_.own_staging.slot_bytes())};

@@ -14,11 +14,11 @@ namespace mpix::transport::shm {
 
 /// What a channel works on; the mappings are kept alive by it.
 struct ChannelParts {
-  int peer = 0;                                  ///< rank in the communicator, for messages
-  pid_t pid = 0;                                 ///< of the peer
-  std::uint32_t abilities = 0;                   ///< how this rank can read the peer's memory
-  Mailbox* inbox = nullptr;                      ///< in this rank's segment
-  Mailbox* outbox = nullptr;                     ///< in the peer's segment
+  int peer = 0;                 ///< rank in the communicator, for messages
+  pid_t pid = 0;                ///< of the peer
+  std::uint32_t abilities = 0;  ///< how this rank can read the peer's memory
+  Mailbox* inbox = nullptr;     ///< in this rank's segment
+  Mailbox* outbox = nullptr;    ///< in the peer's segment
   std::shared_ptr<const Mapping> outbox_mapping;
   memory::StagingView own_staging;
   memory::StagingView peer_staging;

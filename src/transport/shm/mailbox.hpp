@@ -12,7 +12,7 @@
 namespace mpix::transport::shm {
 
 inline constexpr std::size_t kLine = 64;
-inline constexpr std::uint64_t kEntries = 4;     ///< unread announcements of a pair
+inline constexpr std::uint64_t kEntries = 4;      ///< unread announcements of a pair
 inline constexpr std::uint64_t kDescriptors = 8;  ///< unread chunks of a pair
 inline constexpr std::size_t kEntryBytes = 4096;
 

@@ -21,8 +21,9 @@ Mailbox* Inbox::mailbox(std::size_t local_rank) const noexcept {
   return mailbox_at(segment_.data(), local_rank);
 }
 
-ShmTransport::ShmTransport(Inbox inbox, std::vector<Card> cards, std::size_t self, const memory::Staging& staging,
-                           std::shared_ptr<memory::MappingCache> mappings, bool attach)
+ShmTransport::ShmTransport(Inbox inbox, std::vector<Card> cards, std::size_t self,
+                           const memory::Staging& staging, std::shared_ptr<memory::MappingCache> mappings,
+                           bool attach)
     : inbox_(std::move(inbox)),
       cards_(std::move(cards)),
       self_(self),

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/// MPIX_Layout_*: making, reading and freeing layouts.
+#include "api/errors.hpp"
+#include "api/handles.hpp"
+#include "api/process.hpp"
+#include "base/text.hpp"
+
+using mpix::Code;
+using mpix::Error;
+using mpix::LayoutRef;
+using mpix::Status;
+using namespace mpix::api;
+
+namespace {
+
+template <typename Build>
+int create(MPIX_Layout* layout, Build&& build) noexcept {
+  return guarded([&]() -> Status {
+    Process::get();
+    make_error_classes();
+    require(layout, "layout");
+    *layout = MPIX_LAYOUT_NULL;
+    *layout = make_handle(build());
+    return {};
+  });
+}
+
+}  // namespace
+
+int MPIX_Layout_create_v(int npeers, const MPI_Count counts[], const MPI_Count displs[], MPI_Datatype type,
+                         MPIX_Layout* layout) {
+  return create(layout, [&] { return mpix::build_v(npeers, counts, displs, type); });
+}
+
+int MPIX_Layout_create_w(int npeers, const MPI_Count counts[], const MPI_Aint displs[],
+                         const MPI_Datatype types[], MPIX_Layout* layout) {
+  return create(layout, [&] { return mpix::build_w(npeers, counts, displs, types); });
+}
+
+int MPIX_Layout_create_indexed_block(int npeers, const MPI_Count counts[], const MPI_Count indices[],
+                                     MPI_Datatype block, MPIX_Layout* layout) {
+  return create(layout, [&] { return mpix::build_indexed_block(npeers, counts, indices, block); });
+}
+
+int MPIX_Layout_create_hindexed(int npeers, const MPI_Count counts[], const MPI_Count lengths[],
+                                const MPI_Aint displs[], MPIX_Layout* layout) {
+  return create(layout, [&] { return mpix::build_hindexed(npeers, counts, lengths, displs); });
+}
+
+int MPIX_Layout_free(MPIX_Layout* layout) {
+  return guarded([&]() -> Status {
+    make_error_classes();
+    require(layout, "layout");
+    layout_of(*layout, "layout");
+    free_handle(*layout);
+    *layout = MPIX_LAYOUT_NULL;
+    return {};
+  });
+}
+
+int MPIX_Layout_get_size(MPIX_Layout layout, int peer, MPI_Count* bytes) {
+  return guarded([&]() -> Status {
+    make_error_classes();
+    const LayoutRef& found = layout_of(layout, "layout");
+    require(bytes, "bytes");
+    if (peer < 0 || peer >= found->npeers())
+      return {Code::argument, mpix::text("peer is ", peer, "; the layout has ", found->npeers(), " peers")};
+    const auto* const blocks = found->find(peer);
+    *bytes = blocks != nullptr ? blocks->bytes : 0;
+    return {};
+  });
+}
+
+int MPIX_Layout_get_true_extent(MPIX_Layout layout, MPI_Aint* true_lb, MPI_Aint* true_extent) {
+  return guarded([&]() -> Status {
+    make_error_classes();
+    const LayoutRef& found = layout_of(layout, "layout");
+    require(true_lb, "true_lb");
+    require(true_extent, "true_extent");
+    *true_lb = found->true_lb();
+    *true_extent = found->true_ub() - found->true_lb();
+    return {};
+  });
+}

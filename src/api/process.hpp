@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/// What belongs to the process rather than to a communicator: made at the library's first use, taken down
+/// when MPI deletes the attributes of MPI_COMM_SELF in MPI_Finalize.
+#pragma once
+
+#include <memory>
+#include <mutex>
+
+#include "base/config.hpp"
+#include "kernels/host.hpp"
+#include "memory/alloc.hpp"
+#include "memory/segment.hpp"
+#include "memory/staging.hpp"
+
+namespace mpix::api {
+
+class Process {
+ public:
+  /// The process's only one, made on the first call. Throws Error: MPI not initialised, bad configuration.
+  static Process& get();
+
+  const Config& config() const noexcept { return config_; }
+  const kernels::HostKernels& kernels() const noexcept { return *kernels_; }
+  memory::SharedAllocator& allocator() noexcept { return allocator_; }
+  const std::shared_ptr<memory::MappingCache>& mappings() noexcept { return mappings_; }
+  /// Made on the first call. Throws Error (no_memory).
+  const memory::Staging& staging();
+  /// Distinct from every other process's with near certainty.
+  std::uint64_t random_id() const noexcept { return random_id_; }
+
+  Process(const Process&) = delete;
+  Process& operator=(const Process&) = delete;
+
+ private:
+  Process();
+
+  Config config_;
+  const kernels::HostKernels* kernels_ = nullptr;
+  memory::SharedAllocator allocator_;
+  std::shared_ptr<memory::MappingCache> mappings_;
+  std::mutex staging_mutex_;
+  std::unique_ptr<memory::Staging> staging_;
+  std::uint64_t random_id_ = 0;
+};
+
+}  // namespace mpix::api

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "api/request.hpp"
+
+#include "api/errors.hpp"
+#include "api/progress.hpp"
+#include "handle/mpi.hpp"
+
+namespace mpix::api {
+
+Request& Request::create(std::unique_ptr<Request> self, MPI_Request* request) {
+  check_mpi(self->start(request), "MPI_Grequest_start");
+  self->request_ = *request;
+  return *self.release();
+}
+
+int Request::start(MPI_Request* request) noexcept {
+#ifdef HAVE_MPIX_GREQUEST_START
+  if (progress::way() == progress::Way::poll)
+    return MPIX_Grequest_start(&query, &free, &cancel, &poll, nullptr, this, request);
+#endif
+  return MPI_Grequest_start(&query, &free, &cancel, this, request);
+}
+
+bool Request::collect() noexcept {
+  if (exchange_ == nullptr || !exchange_->done()) return false;
+  error_ = exchange_->error();
+  if (plan_ != nullptr) plan_->count_completion(exchange_->traffic());
+  communicator_->engine().finish(exchange_);
+  exchange_ = nullptr;
+  return true;
+}
+
+void Request::complete() noexcept {
+  warn_mpi(MPI_Grequest_complete(request_), "MPI_Grequest_complete");
+}
+
+int Request::query(void* state, MPI_Status* status) {
+  const Request& self = *static_cast<Request*>(state);
+  status->MPI_SOURCE = MPI_UNDEFINED;
+  status->MPI_TAG = MPI_UNDEFINED;
+  warn_mpi(MPI_Status_set_elements_x(status, MPI_BYTE, self.recv_bytes_), "MPI_Status_set_elements_x");
+  warn_mpi(MPI_Status_set_cancelled(status, 0), "MPI_Status_set_cancelled");
+  if (self.error_.ok()) return MPI_SUCCESS;
+  return status->MPI_ERROR = report(self.communicator_->comm(), self.error_);
+}
+
+int Request::free(void* state) {
+  const std::unique_ptr<Request> owner(static_cast<Request*>(state));
+  return MPI_SUCCESS;
+}
+
+int Request::cancel(void*, int) {
+  return MPI_SUCCESS;  // exchanges cannot be cancelled, as MPI's collective operations cannot
+}
+
+int Request::poll(void*, MPI_Status*) {
+  progress::run();
+  return MPI_SUCCESS;
+}
+
+void start_request(const std::shared_ptr<Communicator>& communicator,
+                   std::shared_ptr<const engine::BoundPlan> bound, engine::PlanLayouts layouts,
+                   const std::shared_ptr<PlanState>& plan, const void* sendbuf, void* recvbuf,
+                   MPI_Request* request) {
+  auto made = std::make_unique<Request>(communicator, plan, bound->plan.recv_bytes);
+  Request& state = Request::create(std::move(made), request);
+  communicator->add(&state);
+  state.watch(communicator->engine().start(std::move(bound), std::move(layouts), sendbuf, recvbuf));
+  if (plan != nullptr) plan->count_start();
+}
+
+}  // namespace mpix::api

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/// MPI_Requests of exchanges under way: generalised requests, completed by the library's progress.
+#pragma once
+
+#include <mpi.h>
+
+#include <memory>
+
+#include "api/communicator.hpp"
+#include "api/plan_state.hpp"
+
+namespace mpix::api {
+
+class Request {
+ public:
+  Request(std::shared_ptr<Communicator> communicator, std::shared_ptr<PlanState> plan,
+          std::int64_t recv_bytes) noexcept
+      : communicator_(std::move(communicator)), plan_(std::move(plan)), recv_bytes_(recv_bytes) {}
+
+  /// Makes the MPI request. Owned by it from then on; see free(). Throws Error (mpi).
+  static Request& create(std::unique_ptr<Request> self, MPI_Request* request);
+  /// The exchange that the request stands for.
+  void watch(engine::Exchange* exchange) noexcept { exchange_ = exchange; }
+
+  /// Takes the exchange's result if it is done; with the engine's lock held.
+  bool collect() noexcept;
+  /// Tells MPI that the request is complete; without any lock. The object may be gone afterwards.
+  void complete() noexcept;
+
+ private:
+  static int query(void* state, MPI_Status* status);
+  static int free(void* state);
+  static int cancel(void* state, int complete);
+  static int poll(void* state, MPI_Status* status);
+  int start(MPI_Request* request) noexcept;
+
+  std::shared_ptr<Communicator> communicator_;
+  engine::Exchange* exchange_ = nullptr;
+  std::shared_ptr<PlanState> plan_;
+  std::int64_t recv_bytes_;
+  Status error_;
+  MPI_Request request_ = MPI_REQUEST_NULL;
+};
+
+/// Starts an exchange of `communicator` and makes `request` for it; `plan` is null for one-shot exchanges.
+/// The engine's lock is held. Throws Error (mpi, no_memory), and then nothing was started.
+void start_request(const std::shared_ptr<Communicator>& communicator,
+                   std::shared_ptr<const engine::BoundPlan> bound, engine::PlanLayouts layouts,
+                   const std::shared_ptr<PlanState>& plan, const void* sendbuf, void* recvbuf,
+                   MPI_Request* request);
+
+}  // namespace mpix::api

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "api/routes.hpp"
+
+#include <algorithm>
+#include <optional>
+
+#include "api/agree.hpp"
+#include "api/process.hpp"
+#include "transport/shm/transport.hpp"
+
+namespace mpix::api {
+namespace {
+
+namespace shm = transport::shm;
+
+/// Every local rank's card; `inbox` is made on the way. Cards of ranks that could not make theirs have rank
+/// -1.
+std::vector<shm::Card> exchange_cards(const topology::Node& node, std::optional<shm::Inbox>& inbox) {
+  shm::Card mine;
+  mine.rank = -1;
+  try {
+    inbox.emplace(node.ranks.size());
+    mine.mailboxes = inbox->name();
+    mine.staging = Process::get().staging().name();
+    mine.attach = memory::attach_probe();
+    mine.pid = mine.mailboxes.pid;
+    mine.rank = node.ranks[node.self];
+  } catch (const Error& error) {
+    log::warn("no shared memory on this node: ", error.what());
+  }
+  std::vector<shm::Card> cards(node.ranks.size());
+  check_mpi(MPI_Allgather(&mine, sizeof mine, MPI_BYTE, cards.data(), sizeof mine, MPI_BYTE, node.comm.get()),
+            "MPI_Allgather");
+  return cards;
+}
+
+/// Whether this rank can map the memory of its neighbour in the node.
+bool neighbour_reachable(const topology::Node& node, const std::vector<shm::Card>& cards) {
+  const shm::Card& next = cards[(node.self + 1) % cards.size()];
+  if (next.rank < 0) return false;
+  try {
+    shm::ShmTransport::probe(next);
+    return true;
+  } catch (const Error& error) {
+    log::warn("no shared memory with rank ", next.rank, ": ", error.what());
+    return false;
+  }
+}
+
+/// Collective over the node. Null, on all its ranks, where shared memory does not work there.
+std::unique_ptr<transport::Transport> make_shared_memory(const topology::Node& node) {
+  Process& process = Process::get();
+  if (!all_agree(node.comm.get(), process.config().shm)) return nullptr;
+  std::optional<shm::Inbox> inbox;
+  std::vector<shm::Card> cards = exchange_cards(node, inbox);
+  if (!all_agree(node.comm.get(), inbox.has_value() && neighbour_reachable(node, cards))) return nullptr;
+  const bool attach = process.config().attach != Choice::off;
+  return std::make_unique<shm::ShmTransport>(std::move(*inbox), std::move(cards), node.self,
+                                             process.staging(), process.mappings(), attach);
+}
+
+std::unique_ptr<transport::Transport> make_network(MPI_Comm) {
+  throw Error(Code::internal, "no network transport yet");
+}
+
+}  // namespace
+
+transport::Transport& Routes::to(int peer) const {
+  return std::binary_search(on_node.begin(), on_node.end(), peer) ? *shared_memory : *network;
+}
+
+Routes make_routes(MPI_Comm comm, const topology::Node& node) {
+  Routes routes;
+  if (node.ranks.size() > 1) routes.shared_memory = make_shared_memory(node);
+  if (routes.shared_memory != nullptr) routes.on_node = node.ranks;
+  int size = 0;
+  check_mpi(MPI_Comm_size(comm, &size), "MPI_Comm_size");
+  const bool needs_network = static_cast<int>(std::max<std::size_t>(routes.on_node.size(), 1)) < size;
+  if (any_agrees(comm, needs_network)) routes.network = make_network(comm);
+  return routes;
+}
+
+}  // namespace mpix::api
