@@ -10,7 +10,8 @@ HWLOC_CFLAGS=
 HWLOC_LIBS=
 AS_CASE([$with_hwloc],
   [no], [],
-  [auto|yes], [PKG_CHECK_MODULES([HWLOC], [hwloc >= 2.0], [], [HWLOC_CFLAGS=; HWLOC_LIBS="-lhwloc"])],
+  [auto|yes], [PKG_CHECK_MODULES([HWLOC], [hwloc >= 2.0], [mpix_hwloc_version=`$PKG_CONFIG --modversion hwloc`],
+    [HWLOC_CFLAGS=; HWLOC_LIBS="-lhwloc"])],
   [HWLOC_CFLAGS="-isystem $with_hwloc/include"
    HWLOC_LIBS="-L$with_hwloc/lib -R$with_hwloc/lib -lhwloc"])
 AS_IF([test "$with_hwloc" != no], [
@@ -27,12 +28,13 @@ AS_IF([test "$with_hwloc" != no], [
 ]], [[hwloc_topology_t topology; return hwloc_topology_init(&topology);]])],
     [AC_MSG_RESULT([yes])
      AC_COMPUTE_INT([mpix_hwloc_api], [HWLOC_API_VERSION], [#include <hwloc.h>], [mpix_hwloc_api=0])
-     mpix_hwloc_version=$((mpix_hwloc_api >> 16)).$(((mpix_hwloc_api >> 8) & 255))
+     AS_IF([test "$mpix_hwloc_version" = no],
+       [mpix_hwloc_version=$((mpix_hwloc_api >> 16)).$(((mpix_hwloc_api >> 8) & 255))])
      AC_DEFINE([HAVE_HWLOC], [1], [Define to 1 where hwloc is used])],
     [AC_MSG_RESULT([no])
      AS_IF([test "$with_hwloc" = auto],
        [AC_MSG_WARN([hwloc was not found; NICs near a rank will not be preferred. On Debian: apt-get install libhwloc-dev])
-        HWLOC_CFLAGS=; HWLOC_LIBS=],
+        HWLOC_CFLAGS=; HWLOC_LIBS=; mpix_hwloc_version=no],
        [AC_MSG_ERROR([hwloc 2 was not found. Install it (on Debian: apt-get install libhwloc-dev), or say where it
 is: --with-hwloc=DIR, or build without: --without-hwloc])])])
   CPPFLAGS=$mpix_save_CPPFLAGS

@@ -53,7 +53,7 @@ AC_CHECK_FUNCS([MPI_Type_get_contents_c MPI_Type_contiguous_c MPI_Session_init M
   MPI_Isendrecv MPI_Alltoallv_c MPI_Alltoallw_init MPIX_Grequest_start MPIX_Async_start])
 
 # A launcher beside the wrapper, with the wrapper's suffix (mpicc.mpich, mpirun.mpich), then any in the PATH.
-set dummy $CC; mpix_cc=`command -v "$][2"`
+mpix_cc=`command -v "${CC%% *}"`
 mpix_dir=`dirname "$mpix_cc"`
 mpix_suffix=`basename "$mpix_cc" | sed -n 's/^mpicc//p'`
 AS_CASE([$MPI_FLAVOR],
@@ -75,5 +75,7 @@ AS_IF([test -z "${$1+set}"], [
     AS_CASE([$CC],
       [*" "*], [$1=$2],
       [mpicc*|*/mpicc*], [$1=`AS_ECHO(["$CC"]) | sed 's,mpicc\([[^/]]*\)$,$2\1,'`],
-      [$1=$2])])])
+      [$1=$2])])
+  # libtool and configure both take "no" for a compiler that there is none of.
+  AS_IF([command -v "${$1}" >/dev/null], [], [$1=no])])
 ])
