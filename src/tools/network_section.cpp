@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <ucp/api/ucp.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <memory>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "base/status.hpp"
+#include "base/text.hpp"
+#include "config.h"
+#include "tools/sections.hpp"
+
+namespace mpix::tools {
+namespace {
+
+void check_ucx(ucs_status_t status, const char* call) {
+  if (status != UCS_OK) throw Error(Code::internal, text(call, ": ", ucs_status_string(status)));
+}
+
+struct ReleaseConfig {
+  void operator()(ucp_config_t* config) const noexcept { ucp_config_release(config); }
+};
+struct CleanUp {
+  void operator()(ucp_context_h context) const noexcept { ucp_cleanup(context); }
+};
+using Context = std::unique_ptr<std::remove_pointer_t<ucp_context_h>, CleanUp>;
+
+/// A context as the library's own: active messages, the configured devices.
+Context make_context(const std::string& devices) {
+  ucp_config_t* raw_config = nullptr;
+  check_ucx(ucp_config_read(nullptr, nullptr, &raw_config), "ucp_config_read");
+  const std::unique_ptr<ucp_config_t, ReleaseConfig> config(raw_config);
+  if (!devices.empty())
+    check_ucx(ucp_config_modify(raw_config, "NET_DEVICES", devices.c_str()), "ucp_config_modify");
+  ucp_params_t params = {};
+  params.field_mask = UCP_PARAM_FIELD_FEATURES;
+  params.features = UCP_FEATURE_AM;
+  ucp_context_h raw = nullptr;
+  check_ucx(ucp_init(&params, raw_config, &raw), "ucp_init");
+  return Context(raw);
+}
+
+/// What ucp_context_print_info writes.
+std::string context_info(ucp_context_h context) {
+  char* buffer = nullptr;
+  std::size_t size = 0;
+  std::FILE* const stream = ::open_memstream(&buffer, &size);
+  if (stream == nullptr) throw Error(Code::no_memory, "open_memstream failed");
+  ucp_context_print_info(context, stream);
+  const bool closed = std::fclose(stream) == 0;
+  const std::unique_ptr<char, decltype(&std::free)> owner(buffer, &std::free);
+  return closed && buffer != nullptr ? std::string(buffer, size) : std::string();
+}
+
+/// The "transport/device" words of its lines "# resource N : md M dev D flags F transport/device".
+std::vector<std::string> resources(const std::string& info) {
+  std::vector<std::string> result;
+  std::istringstream lines(info);
+  for (std::string whole; std::getline(lines, whole);) {
+    if (whole.find(" resource ") == std::string::npos) continue;
+    const std::size_t last = whole.find_last_not_of(' ');
+    const std::size_t first = whole.find_last_of(' ', last);
+    if (last != std::string::npos && first != std::string::npos)
+      result.push_back(whole.substr(first + 1, last - first));
+  }
+  return result;
+}
+
+/// Whether a "transport/device" word names something that does not leave the node.
+bool local(const std::string& resource) {
+  const std::string device = resource.substr(resource.find('/') + 1);
+  return device == "lo" || device.starts_with("memory");
+}
+
+std::string resource_lines(const std::string& devices) {
+  try {
+    const Context context = make_context(devices);
+    std::string result;
+    for (const std::string& resource : resources(context_info(context.get())))
+      result += line("transport", text(resource, local(resource) ? " (inside this node)" : ""));
+    return result.empty() ? line("transport", "none that UCX lists") : result;
+  } catch (const Error& error) {
+    return line("UCX", text("out: ", error.what()));
+  }
+}
+
+/// Kinds of network that are not there, with the reason.
+std::string absent_lines() {
+  std::error_code ignored;
+  const std::filesystem::path verbs("/sys/class/infiniband");
+  std::string result;
+  if (!std::filesystem::exists(verbs, ignored) || std::filesystem::is_empty(verbs, ignored))
+    result += line("InfiniBand, RoCE", text("out: no device in ", verbs.string()));
+  const char* const chosen = std::getenv("UCX_TLS");
+  if (chosen != nullptr) result += line("UCX_TLS", text(chosen, ": UCX leaves out what it does not name"));
+#ifndef HAVE_CUDA
+  result += line("GPU memory", "out: built without CUDA");
+#endif
+  return result;
+}
+
+}  // namespace
+
+std::string network_section(const Config& config) {
+  return text("Transports between nodes\n", line("UCX", ucp_get_version_string()),
+              line("devices", config.net_devices.empty() ? "UCX's own choice" : config.net_devices),
+              resource_lines(config.net_devices), absent_lines(), "\n");
+}
+
+}  // namespace mpix::tools
