@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "api/request.hpp"
 
+#include <algorithm>
+
 #include "api/errors.hpp"
 #include "api/progress.hpp"
 #include "handle/mpi.hpp"
@@ -16,7 +18,7 @@ Request& Request::create(std::unique_ptr<Request> self, MPI_Request* request) {
 int Request::start(MPI_Request* request) noexcept {
 #ifdef HAVE_MPIX_GREQUEST_START
   if (progress::way() == progress::Way::poll)
-    return MPIX_Grequest_start(&query, &free, &cancel, &poll, nullptr, this, request);
+    return MPIX_Grequest_start(&query, &free, &cancel, &poll, &wait, this, request);
 #endif
   return MPI_Grequest_start(&query, &free, &cancel, this, request);
 }
@@ -31,6 +33,7 @@ bool Request::collect() noexcept {
 }
 
 void Request::complete() noexcept {
+  completed_.store(true, std::memory_order_release);
   warn_mpi(MPI_Grequest_complete(request_), "MPI_Grequest_complete");
 }
 
@@ -55,6 +58,14 @@ int Request::cancel(void*, int) {
 
 int Request::poll(void*, MPI_Status*) {
   progress::run();
+  return MPI_SUCCESS;
+}
+
+int Request::wait(int count, void** states, double, MPI_Status*) {
+  Backoff backoff(0);
+  const auto completed = [](void* state) { return static_cast<Request*>(state)->completed_.load(); };
+  while (!std::all_of(states, states + count, completed))
+    if (progress::run() == 0) backoff.pause();
   return MPI_SUCCESS;
 }
 

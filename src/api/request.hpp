@@ -4,6 +4,7 @@
 
 #include <mpi.h>
 
+#include <atomic>
 #include <memory>
 
 #include "api/communicator.hpp"
@@ -32,6 +33,7 @@ class Request {
   static int free(void* state);
   static int cancel(void* state, int complete);
   static int poll(void* state, MPI_Status* status);
+  static int wait(int count, void** states, double timeout, MPI_Status* status);
   int start(MPI_Request* request) noexcept;
 
   std::shared_ptr<Communicator> communicator_;
@@ -39,6 +41,7 @@ class Request {
   std::shared_ptr<PlanState> plan_;
   std::int64_t recv_bytes_;
   Status error_;
+  std::atomic<bool> completed_{false};
   MPI_Request request_ = MPI_REQUEST_NULL;
 };
 
