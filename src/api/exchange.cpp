@@ -56,15 +56,14 @@ int MPIX_Ialltoallv_layout(const void* sendbuf, MPIX_Layout sendlayout, void* re
     require(request, "request");
     *request = MPI_REQUEST_NULL;
     const Call call(sendbuf, sendlayout, recvbuf, recvlayout, comm);
-    engine::Engine& engine = call.communicator->engine();
     progress::ensure();
+    std::shared_ptr<const engine::BoundPlan> bound;
     {
-      const std::lock_guard guard(engine.lock());
-      start_request(call.communicator, engine.bind(*call.send, *call.recv, call.in_place),
-                    {call.send, call.recv}, nullptr, sendbuf, recvbuf, request);
+      const std::lock_guard guard(call.communicator->engine().lock());
+      bound = call.communicator->engine().bind(*call.send, *call.recv, call.in_place);
     }
-    progress::enlist(*call.communicator);
-    progress::run();
+    start_request(call.communicator, std::move(bound), {call.send, call.recv}, nullptr, sendbuf, recvbuf,
+                  request);
     return {};
   });
 }

@@ -78,7 +78,7 @@ MPIX_Layout_stats stats_of(PlanState& state) {
   stats.recv_blocks = state.layouts.recv->runs();
   stats.plan_bytes = plan.memory() + state.layouts.send->memory() + state.layouts.recv->memory();
   stats.plan_seconds = state.seconds;
-  const std::lock_guard guard(state.mutex);
+  const std::lock_guard guard(state.communicator->engine().lock());
   stats.starts = state.starts;
   stats.completions = state.completions;
   stats.self_bytes = state.traffic.self;
@@ -137,13 +137,8 @@ int MPIX_Layout_plan_start(MPIX_Layout_plan plan, const void* sendbuf, void* rec
     if (!in_place) check_buffer(sendbuf, *state->layouts.send, "sendbuf");
     check_buffer(recvbuf, *state->layouts.recv, "recvbuf");
     progress::ensure();
-    {
-      const std::lock_guard guard(state->communicator->engine().lock());
-      start_request(state->communicator, in_place ? state->bound_in_place : state->bound, state->layouts,
-                    state, sendbuf, recvbuf, request);
-    }
-    progress::enlist(*state->communicator);
-    progress::run();
+    start_request(state->communicator, in_place ? state->bound_in_place : state->bound, state->layouts, state,
+                  sendbuf, recvbuf, request);
     return {};
   });
 }

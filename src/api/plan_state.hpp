@@ -3,7 +3,6 @@
 #pragma once
 
 #include <memory>
-#include <mutex>
 
 #include "api/communicator.hpp"
 
@@ -16,16 +15,11 @@ struct PlanState {
   std::shared_ptr<const engine::BoundPlan> bound_in_place;  ///< for starts with MPI_IN_PLACE
   double seconds = 0;                                       ///< that planning took
 
-  std::mutex mutex;  ///< guards what follows
+  // Guarded by the lock of the communicator's engine.
   std::int64_t starts = 0, completions = 0;
   engine::Traffic traffic;
 
-  void count_start() {
-    const std::lock_guard guard(mutex);
-    ++starts;
-  }
-  void count_completion(const engine::Traffic& moved) {
-    const std::lock_guard guard(mutex);
+  void count_completion(const engine::Traffic& moved) noexcept {
     ++completions;
     traffic += moved;
   }

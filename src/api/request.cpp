@@ -69,15 +69,61 @@ int Request::wait(int count, void** states, double, MPI_Status*) {
   return MPI_SUCCESS;
 }
 
+namespace {
+
+/// A short exchange whose peers are there already is over after a few looks, sooner than a request is made.
+constexpr int kShortPolls = 40;
+constexpr std::int64_t kShortBytes = 4096;
+
+bool finishes_at_once(engine::Engine& engine, const engine::Exchange& exchange,
+                      const plan::Plan& plan) noexcept {
+  const bool is_short = plan.send_bytes <= kShortBytes && plan.recv_bytes <= kShortBytes;
+  for (int polls = is_short ? kShortPolls : 1; polls > 0 && !exchange.done(); --polls)
+    if (!engine.progress() && is_short) cpu_relax();
+  return exchange.done();
+}
+
+/// Makes the request of a started exchange. Where that fails the exchange is first brought to its end,
+/// because the peers count on it.
+void make_request(const std::shared_ptr<Communicator>& communicator, engine::Exchange* exchange,
+                  const std::shared_ptr<PlanState>& plan, std::int64_t recv_bytes, MPI_Request* request) {
+  try {
+    auto made = std::make_unique<Request>(communicator, plan, exchange, recv_bytes);
+    communicator->add(&Request::create(std::move(made), request));
+  } catch (...) {
+    communicator->engine().wait(*exchange);
+    communicator->engine().finish(exchange);
+    throw;
+  }
+}
+
+/// A request that is complete already; cheaper than a generalised one.
+void make_complete_request(MPI_Comm comm, MPI_Request* request) {
+  check_mpi(MPI_Irecv(nullptr, 0, MPI_BYTE, MPI_PROC_NULL, 0, comm, request), "MPI_Irecv");
+}
+
+}  // namespace
+
 void start_request(const std::shared_ptr<Communicator>& communicator,
                    std::shared_ptr<const engine::BoundPlan> bound, engine::PlanLayouts layouts,
                    const std::shared_ptr<PlanState>& plan, const void* sendbuf, void* recvbuf,
                    MPI_Request* request) {
-  auto made = std::make_unique<Request>(communicator, plan, bound->plan.recv_bytes);
-  Request& state = Request::create(std::move(made), request);
-  communicator->add(&state);
-  state.watch(communicator->engine().start(std::move(bound), std::move(layouts), sendbuf, recvbuf));
-  if (plan != nullptr) plan->count_start();
+  engine::Engine& engine = communicator->engine();
+  {
+    const std::lock_guard guard(engine.lock());
+    const engine::BoundPlan& executed = *bound;
+    engine::Exchange* const exchange = engine.start(std::move(bound), std::move(layouts), sendbuf, recvbuf);
+    if (plan != nullptr) ++plan->starts;
+    if (finishes_at_once(engine, *exchange, executed.plan) && exchange->error().ok()) {
+      if (plan != nullptr) plan->count_completion(exchange->traffic());
+      engine.finish(exchange);
+      make_complete_request(communicator->own_comm(), request);
+      return;
+    }
+    make_request(communicator, exchange, plan, executed.plan.recv_bytes, request);
+  }
+  progress::enlist(*communicator);
+  progress::run();
 }
 
 }  // namespace mpix::api

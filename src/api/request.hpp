@@ -14,14 +14,16 @@ namespace mpix::api {
 
 class Request {
  public:
+  /// For an exchange that was started on `communicator`, from `plan` unless that is null.
   Request(std::shared_ptr<Communicator> communicator, std::shared_ptr<PlanState> plan,
-          std::int64_t recv_bytes) noexcept
-      : communicator_(std::move(communicator)), plan_(std::move(plan)), recv_bytes_(recv_bytes) {}
+          engine::Exchange* exchange, std::int64_t recv_bytes) noexcept
+      : communicator_(std::move(communicator)),
+        plan_(std::move(plan)),
+        exchange_(exchange),
+        recv_bytes_(recv_bytes) {}
 
-  /// Makes the MPI request. Owned by it from then on; see free(). Throws Error (mpi).
+  /// Makes the MPI request, which owns `self` from then on; see free(). Throws Error (mpi).
   static Request& create(std::unique_ptr<Request> self, MPI_Request* request);
-  /// The exchange that the request stands for.
-  void watch(engine::Exchange* exchange) noexcept { exchange_ = exchange; }
 
   /// Takes the exchange's result if it is done; with the engine's lock held.
   bool collect() noexcept;
@@ -37,16 +39,16 @@ class Request {
   int start(MPI_Request* request) noexcept;
 
   std::shared_ptr<Communicator> communicator_;
-  engine::Exchange* exchange_ = nullptr;
   std::shared_ptr<PlanState> plan_;
+  engine::Exchange* exchange_;
   std::int64_t recv_bytes_;
   Status error_;
   std::atomic<bool> completed_{false};
   MPI_Request request_ = MPI_REQUEST_NULL;
 };
 
-/// Starts an exchange of `communicator` and makes `request` for it; `plan` is null for one-shot exchanges.
-/// The engine's lock is held. Throws Error (mpi, no_memory), and then nothing was started.
+/// Starts an exchange of `communicator` and makes `request` for it; `plan` is null for one-shot exchanges. A
+/// short exchange may be complete on return. Throws Error (mpi, no_memory).
 void start_request(const std::shared_ptr<Communicator>& communicator,
                    std::shared_ptr<const engine::BoundPlan> bound, engine::PlanLayouts layouts,
                    const std::shared_ptr<PlanState>& plan, const void* sendbuf, void* recvbuf,
