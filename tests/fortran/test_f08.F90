@@ -50,10 +50,10 @@ contains
     sent = 1000000 * (from + 1) + 1000 * to + k
   end function sent
 
-  integer function class_of(code)
+  integer function class_of(code) result(class)
     integer, intent(in) :: code
-    class_of = MPI_SUCCESS
-    if (code /= MPI_SUCCESS) call MPI_Error_class(code, class_of)
+    class = MPI_SUCCESS
+    if (code /= MPI_SUCCESS) call MPI_Error_class(code, class)
   end function class_of
 
   ! peer p takes elements p * rows + 1 ... (p + 1) * rows of an array of integers

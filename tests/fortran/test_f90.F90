@@ -50,11 +50,11 @@ contains
     sent = 1000000 * (from + 1) + 1000 * to + k
   end function sent
 
-  integer function class_of(code)
+  integer function class_of(code) result(class)
     integer, intent(in) :: code
     integer :: ierror
-    class_of = MPI_SUCCESS
-    if (code /= MPI_SUCCESS) call MPI_Error_class(code, class_of, ierror)
+    class = MPI_SUCCESS
+    if (code /= MPI_SUCCESS) call MPI_Error_class(code, class, ierror)
   end function class_of
 
   ! peer p takes elements p * rows + 1 ... (p + 1) * rows of an array of integers
@@ -178,7 +178,6 @@ contains
     from = absolute_layout(values)
     to = absolute_layout(received)
     call MPIX_Alltoallv_layout(MPI_BOTTOM, from, MPI_BOTTOM, to, MPI_COMM_WORLD, ierror)
-    call MPI_F_sync_reg(received)
     call check(ierror == MPI_SUCCESS, 'MPI_BOTTOM succeeds')
     call check(arrived(received), 'MPI_BOTTOM: data')
     call MPIX_Layout_free(from, ierror)
@@ -247,7 +246,6 @@ contains
     call check(ierror == MPI_SUCCESS, 'MPI_Wait')
     call MPI_Waitall(2, requests(1:2), statuses, ierror)
     call check(ierror == MPI_SUCCESS, 'MPI_Waitall')
-    call MPI_F_sync_reg(values)
     call check(all(requests == MPI_REQUEST_NULL), 'requests are null')
     call check(token == modulo(rank - 1, ranks), 'message beside the exchanges')
     call check(arrived(first) .and. arrived(second), 'nonblocking: data')
@@ -275,13 +273,11 @@ contains
       call MPIX_Layout_plan_start(plan, values, received, request, ierror)
       call check(ierror == MPI_SUCCESS, 'plan_start succeeds')
       call MPI_Wait(request, MPI_STATUS_IGNORE, ierror)
-      call MPI_F_sync_reg(received)
       call check(ierror == MPI_SUCCESS .and. arrived(received - i), 'plan: data')
     end do
     values = block_values()
     call MPIX_Layout_plan_start(plan, MPI_IN_PLACE, values, request, ierror)
     if (ierror == MPI_SUCCESS) call MPI_Wait(request, MPI_STATUS_IGNORE, ierror)
-    call MPI_F_sync_reg(values)
     call check(ierror == MPI_SUCCESS .and. arrived(values), 'plan in place: data')
     call MPIX_Layout_plan_get_stats(plan, stats, ierror)
     call check(ierror == MPI_SUCCESS, 'get_stats succeeds')
