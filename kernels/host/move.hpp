@@ -22,7 +22,7 @@ struct Move {
   MPIX_KERNEL_INLINE std::byte* writable(Address a) { return reinterpret_cast<std::byte*>(a); }
   MPIX_KERNEL_INLINE const std::byte* readable(Address a) { return reinterpret_cast<const std::byte*>(a); }
 
-  MPIX_KERNEL_INLINE void prefetch(Address a) { __builtin_prefetch(readable(a), 0, 3); }
+  MPIX_KERNEL_INLINE void prefetch(Address a) { __builtin_prefetch(readable(a), 0, 2); }
   MPIX_KERNEL_INLINE void prefetch_write(Address a) { __builtin_prefetch(readable(a), 1, 3); }
 
   template <class Word>

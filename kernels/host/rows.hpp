@@ -12,8 +12,8 @@ struct Rows {
   using M = Move<Isa>;
 
   /// Bytes between the row that is moved and the row that is prefetched.
-  static constexpr std::int64_t kAheadBytes = 4096;
-  static constexpr std::int64_t kAheadRows = 32;
+  static constexpr std::int64_t kAheadBytes = 8192;
+  static constexpr std::int64_t kAheadRows = 40;
 
   MPIX_KERNEL_INLINE std::int64_t distance(std::int64_t run) {
     const std::int64_t rows = (kAheadBytes + run - 1) / run;
