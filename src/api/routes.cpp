@@ -23,6 +23,7 @@ std::vector<shm::Card> exchange_cards(const topology::Node& node, std::optional<
     mine.mailboxes = inbox->name();
     mine.staging = Process::get().staging().name();
     mine.attach = memory::attach_probe();
+    mine.staging_address = Process::get().staging().address();
     mine.pid = mine.mailboxes.pid;
     mine.rank = node.ranks[node.self];
   } catch (const Error& error) {
@@ -54,9 +55,8 @@ std::unique_ptr<transport::Transport> make_shared_memory(const topology::Node& n
   std::optional<shm::Inbox> inbox;
   std::vector<shm::Card> cards = exchange_cards(node, inbox);
   if (!all_agree(node.comm.get(), inbox.has_value() && neighbour_reachable(node, cards))) return nullptr;
-  const bool attach = process.config().attach != Choice::off;
   return std::make_unique<shm::ShmTransport>(std::move(*inbox), std::move(cards), node.self,
-                                             process.staging(), process.mappings(), attach);
+                                             process.staging(), process.mappings(), process.config().attach);
 }
 
 std::unique_ptr<transport::Transport> make_network(MPI_Comm) {

@@ -126,8 +126,9 @@ std::vector<ConfigRow> make_table() {
        [](Config& c, View v) { return set_named(kBools, c.shm, v); },
        [](const Config& c) { return get_named(kBools, c.shm); }},
       {"attach", "off|auto|on", "auto",
-       "cross-memory attach between the ranks of a node; auto: where it works and runs are long", true,
-       [](Config& c, View v) { return set_named(kChoices, c.attach, v); },
+       "cross-memory attach between the ranks of a node; auto: for long runs where a trial shows that it is "
+       "fast",
+       true, [](Config& c, View v) { return set_named(kChoices, c.attach, v); },
        [](const Config& c) { return get_named(kChoices, c.attach); }},
       {"attach_block", "bytes", "16K", "mean run length from which attach=auto uses cross-memory attach",
        true, [](Config& c, View v) { return set_bytes(c.attach_block, v, 1); },

@@ -3,7 +3,10 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <chrono>
+#include <cstring>
 #include <random>
 
 #include "base/text.hpp"
@@ -27,6 +30,19 @@ void advance(std::span<iovec>& pieces, std::size_t bytes) noexcept {
   pieces.front().iov_len -= bytes;
 }
 
+/// Shortest of a few runs, in seconds.
+template <typename Action>
+double shortest(Action&& action) noexcept {
+  using Clock = std::chrono::steady_clock;
+  double best = 1e9;
+  for (int i = 0; i < 3; ++i) {
+    const Clock::time_point begin = Clock::now();
+    action();
+    best = std::min(best, std::chrono::duration<double>(Clock::now() - begin).count());
+  }
+  return best;
+}
+
 }  // namespace
 
 AttachProbe attach_probe() noexcept {
@@ -39,6 +55,21 @@ bool attach_works(pid_t pid, const AttachProbe& probe) noexcept {
   iovec local{&word, sizeof word};
   iovec remote{reinterpret_cast<void*>(probe.address), sizeof word};
   return attach_read(pid, {&local, 1}, {&remote, 1}, sizeof word).ok() && word == probe.value;
+}
+
+bool attach_wins(pid_t pid, std::uint64_t remote, const std::byte* mapped, std::byte* scratch,
+                 std::size_t bytes) noexcept {
+  Status status;
+  const double attached = shortest([&] {
+    iovec to{scratch, bytes};
+    iovec from{reinterpret_cast<void*>(remote), bytes};
+    if (status.ok()) status = attach_read(pid, {&to, 1}, {&from, 1}, bytes);
+  });
+  const double copied = shortest([&] {
+    std::memcpy(scratch, mapped, bytes);
+    std::memcpy(scratch + bytes, scratch, bytes);
+  });
+  return status.ok() && attached < 1.1 * copied;
 }
 
 Status attach_read(pid_t pid, std::span<iovec> local, std::span<iovec> remote, std::size_t bytes) noexcept {

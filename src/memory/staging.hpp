@@ -49,6 +49,8 @@ class Staging {
   Staging(std::int64_t total, std::int64_t slot_bytes);
   const StagingView& view() const noexcept { return view_; }
   StagingName name() const noexcept;
+  /// Address of the segment in this process.
+  std::uint64_t address() const noexcept { return reinterpret_cast<std::uintptr_t>(segment_.data()); }
 
  private:
   std::size_t slot_bytes_;

@@ -4,6 +4,7 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "base/config.hpp"
@@ -22,6 +23,7 @@ struct Card {
   memory::SegmentName mailboxes;
   memory::StagingName staging;
   memory::AttachProbe attach;
+  std::uint64_t staging_address = 0;  ///< where the staging memory lies in the rank's own process
 };
 
 /// This rank's mailboxes, one for each rank of the node.
@@ -40,7 +42,7 @@ class ShmTransport final : public Transport {
  public:
   /// `cards`: of all ranks of the node in one order on all of them; `self`: this rank's place there.
   ShmTransport(Inbox inbox, std::vector<Card> cards, std::size_t self, const memory::Staging& staging,
-               std::shared_ptr<memory::MappingCache> mappings, bool attach);
+               std::shared_ptr<memory::MappingCache> mappings, Choice attach);
 
   const char* name() const noexcept override { return "shm"; }
   Channel& connect(int peer) override;
@@ -50,14 +52,16 @@ class ShmTransport final : public Transport {
   static void probe(const Card& card);
 
  private:
-  std::unique_ptr<ShmChannel> make_channel(std::size_t local_rank) const;
+  std::unique_ptr<ShmChannel> make_channel(std::size_t local_rank);
+  bool use_attach(const Card& card, const Mapping& peer_staging);
 
   Inbox inbox_;
   std::vector<Card> cards_;
   std::size_t self_;
   memory::StagingView staging_;
   std::shared_ptr<memory::MappingCache> mappings_;
-  bool attach_;
+  Choice attach_;
+  std::optional<bool> attach_wins_;  // measured with the first peer, under attach=auto
   std::map<int, std::unique_ptr<ShmChannel>> channels_;
 };
 
