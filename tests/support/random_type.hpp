@@ -24,8 +24,8 @@ struct RandomType {
   MPI_Datatype type = MPI_DATATYPE_NULL;
   std::vector<std::int64_t> map;  ///< offset of each byte in the order in which MPI lists them
   std::int64_t lb = 0, ub = 0;    ///< by the standard's rules, negative strides included
-  /// What the MPI says about the extents of this type and of all that it is made of is `lb` and `ub`. Where false,
-  /// the MPI's own communication and MPI_Pack cannot be trusted with the type.
+  /// What the MPI says about the extents of this type and of all that it is made of is `lb` and `ub`. Where
+  /// false, the MPI's own communication and MPI_Pack cannot be trusted with the type.
   bool mpi_agrees = true;
   std::string description;
 

@@ -9,6 +9,8 @@ void TypeMap::append(const TypeMap& part, std::int64_t at) {
   for (const Entry& entry : part.entries) entries.push_back({entry.at + at, entry.size, entry.align});
   if (part.lb_marker) lb_marker = std::min(lb_marker.value_or(INT64_MAX), *part.lb_marker + at);
   if (part.ub_marker) ub_marker = std::max(ub_marker.value_or(INT64_MIN), *part.ub_marker + at);
+  if (part.inner_ub && !part.entries.empty())
+    inner_ub = std::max(inner_ub.value_or(INT64_MIN), *part.inner_ub + at);
 }
 
 std::int64_t TypeMap::bytes() const {
@@ -37,13 +39,23 @@ std::int64_t TypeMap::unpadded_ub() const {
   return ub_marker ? *ub_marker : true_ub();
 }
 
-std::int64_t TypeMap::padded_ub() const {
-  if (ub_marker) return *ub_marker;
+namespace {
+
+std::int64_t pad(const TypeMap& map, std::int64_t high) {
   int align = 1;
-  for (const Entry& entry : entries) align = std::max(align, entry.align);
-  std::int64_t high = true_ub();
-  while ((high - lb()) % align != 0) ++high;
+  for (const TypeMap::Entry& entry : map.entries) align = std::max(align, entry.align);
+  while ((high - map.lb()) % align != 0) ++high;
   return high;
+}
+
+}  // namespace
+
+std::int64_t TypeMap::padded_ub() const {
+  return ub_marker ? *ub_marker : pad(*this, true_ub());
+}
+
+std::int64_t TypeMap::largest_ub() const {
+  return ub_marker ? *ub_marker : pad(*this, std::max(true_ub(), inner_ub.value_or(INT64_MIN)));
 }
 
 std::vector<std::int64_t> TypeMap::offsets() const {

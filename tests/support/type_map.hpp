@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-/// Type maps as the MPI standard defines them (MPI 4.0, sections 5.1.1 to 5.1.7), for use as a test oracle. Shares
-/// no code with the library.
+/// Type maps as the MPI standard defines them (MPI 4.0, sections 5.1.1 to 5.1.7), for use as a test oracle.
+/// Shares no code with the library.
 #pragma once
 
 #include <cstdint>
@@ -18,6 +18,8 @@ struct TypeMap {
   };
   std::vector<Entry> entries;
   std::optional<std::int64_t> lb_marker, ub_marker;
+  /// Upper bound, padding included, of a complete datatype; the furthest one of those that were placed.
+  std::optional<std::int64_t> inner_ub;
 
   /// Places a copy of `part` at displacement `at` behind what is there.
   void append(const TypeMap& part, std::int64_t at);
@@ -29,6 +31,8 @@ struct TypeMap {
   /// Without the padding to the entries' alignment that an MPI may add where there is no marker.
   std::int64_t unpadded_ub() const;
   std::int64_t padded_ub() const;
+  /// Where an MPI also pads the inner types of a type without markers; some do, and it is hard to call wrong.
+  std::int64_t largest_ub() const;
   /// Offset of each byte, in order.
   std::vector<std::int64_t> offsets() const;
 };
