@@ -33,7 +33,8 @@ class LatencyTable : public Table {
     print_case_heads(options_, width_);
     print_cell("layout(us)");
     if (options_.full) {
-      for (const char* head : {"Min(us)", "Max(us)", "Iterations", "GB/s a rank"}) print_cell(head);
+      for (const char* head : {"Min(us)", "Max(us)", "Iterations", "GB/s a rank", "Setup(us)"})
+        print_cell(head);
     }
     for (const Baseline baseline : options_.baselines) print_cell(std::string(name(baseline)) + "(us)");
     for (const Baseline baseline : options_.baselines) print_cell(ratio_name(baseline));
@@ -45,6 +46,7 @@ class LatencyTable : public Table {
     case_ = what;
     schedule_ = make_schedule(options_, what.size);
     timings_ = time_blocking(methods, schedule_, comm_);
+    setup_ = largest(methods[0]->setup_seconds(), comm_);
     ++lines_;
     for (std::size_t b = 0; b < log_sums_.size(); ++b) log_sums_[b] += std::log(ratio(b));
   }
@@ -86,6 +88,7 @@ class LatencyTable : public Table {
     print_cell(timings_[0].slowest * kMicro);
     print_cell(std::to_string(schedule_.samples * schedule_.group));
     print_cell(static_cast<double>(case_.size) * ranks_ / timings_[0].median * 1e-9);
+    print_cell(setup_ * kMicro);
   }
 
   static Json timing_json(const Timing& timing) {
@@ -104,6 +107,7 @@ class LatencyTable : public Table {
     }
     Json json = describe_case(case_, validation);
     json.add("iterations", static_cast<long long>(schedule_.samples) * schedule_.group);
+    json.add("setup_us", setup_ * kMicro);
     return json.add("methods", methods).add("ratios", ratios);
   }
 
@@ -116,6 +120,7 @@ class LatencyTable : public Table {
   Schedule schedule_{0, 0, 1};
   std::vector<Timing> timings_;
   std::vector<double> log_sums_;  ///< [baselines] of the ratios of all lines
+  double setup_ = 0;              ///< seconds for the library's layouts and plan
   int lines_ = 0;
   Json cases_{Json::Kind::array};
 };

@@ -26,7 +26,8 @@ Options as in the OSU micro-benchmarks (bytes may end in K, M or G, powers of 10
   -m, --message-size [MIN:]MAX  bytes a peer, doubled from MIN to MAX (default 8:1M; MIN is 1 if not given)
   -i, --iterations N            timed iterations (default 10000 up to 8 KiB a peer, else 30)
   -x, --warmup N                untimed iterations before them (default 1000 up to 8 KiB a peer, else 3)
-  -f, --full                    more columns
+  -f, --full                    more columns; among them Min and Max, the lowest and highest of the ranks' own
+                                medians, and Setup, the time to make layouts and, for --api plan, the plan
   -c, --validation              compare every byte of the receive buffer, the gaps between the blocks
                                 included, before and after the timing; the first wrong byte of a rank is
                                 printed and the exit status is 1

@@ -11,10 +11,13 @@ class OneShot : public Method {
       : comm_(exchange.comm),
         send_(buffers.send.data()),
         recv_(buffers.recv.data()),
+        started_(MPI_Wtime()),
         send_layout_(make_layout(exchange.send)),
-        recv_layout_(make_layout(exchange.recv)) {}
+        recv_layout_(make_layout(exchange.recv)),
+        setup_seconds_(MPI_Wtime() - started_) {}
 
   const char* name() const override { return "layout"; }
+  double setup_seconds() const override { return setup_seconds_; }
 
   void run() override {
     check(MPIX_Alltoallv_layout(send_, send_layout_.get(), recv_, recv_layout_.get(), comm_),
@@ -32,22 +35,27 @@ class OneShot : public Method {
   MPI_Comm comm_;
   std::byte* send_;
   std::byte* recv_;
+  double started_;
   Layout send_layout_;
   Layout recv_layout_;
+  double setup_seconds_;
 };
 
 class Planned : public Method {
  public:
   Planned(const Exchange& exchange, const Buffers& buffers)
       : send_(buffers.send.data()), recv_(buffers.recv.data()) {
+    const double started = MPI_Wtime();
     const Layout send_layout = make_layout(exchange.send);
     const Layout recv_layout = make_layout(exchange.recv);
     check(MPIX_Alltoallv_layout_init(send_layout.get(), recv_layout.get(), exchange.comm, MPI_INFO_NULL,
                                      plan_.out()),
           "MPIX_Alltoallv_layout_init");
+    setup_seconds_ = MPI_Wtime() - started;
   }
 
   const char* name() const override { return "layout"; }
+  double setup_seconds() const override { return setup_seconds_; }
 
   void run() override {
     MPI_Request request = start();
@@ -64,6 +72,7 @@ class Planned : public Method {
   std::byte* send_;
   std::byte* recv_;
   Plan plan_;
+  double setup_seconds_ = 0;
 };
 
 }  // namespace

@@ -36,6 +36,8 @@ class Method {
   virtual const char* name() const = 0;
   /// Whether the exchange's data arrives in the receive buffer; the limits move bytes only.
   virtual bool delivers() const { return true; }
+  /// Seconds that it took on this rank to make layouts and plan; 0 for the baselines.
+  virtual double setup_seconds() const { return 0; }
   /// One blocking exchange.
   virtual void run() = 0;
   /// Starts an exchange; the caller completes the request and calls finish().

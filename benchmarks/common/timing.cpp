@@ -127,6 +127,10 @@ std::vector<double> time_pure(const Methods& methods, const Schedule& schedule, 
 
 }  // namespace
 
+double largest(double value, MPI_Comm comm) {
+  return over_ranks(value, MPI_MAX, comm);
+}
+
 double median(std::vector<double> values) {
   if (values.empty()) return 0;
   const std::size_t half = values.size() / 2;

@@ -33,6 +33,9 @@ struct Overlap {
 
 double median(std::vector<double> values);
 
+/// The largest `value` of any rank, on every rank. Collective.
+double largest(double value, MPI_Comm comm);
+
 // Collective over `comm`; entry i of the result belongs to methods[i].
 std::vector<Timing> time_blocking(const Methods& methods, const Schedule& schedule, MPI_Comm comm);
 std::vector<Overlap> time_overlap(const Methods& methods, const Schedule& schedule, int test_calls,
