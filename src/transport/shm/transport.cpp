@@ -27,7 +27,7 @@ Mailbox* Inbox::mailbox(std::size_t local_rank) const noexcept {
 
 ShmTransport::ShmTransport(Inbox inbox, std::vector<Card> cards, std::size_t self,
                            const memory::Staging& staging, std::shared_ptr<memory::MappingCache> mappings,
-                           bool attach)
+                           Choice attach)
     : inbox_(std::move(inbox)),
       cards_(std::move(cards)),
       self_(self),
