@@ -5,6 +5,7 @@
 #include "kernels/host.hpp"
 #include "kernels/host/move.hpp"
 #include "kernels/host/rows.hpp"
+#include "kernels/host/segments.hpp"
 #include "kernels/host/walk.hpp"
 
 namespace mpix::kernels::host {
@@ -14,100 +15,227 @@ struct Loops {
   using M = Move<Isa>;
   using R = Rows<Isa>;
 
-  /// Bytes that `copy` holds in the first-level cache between two layouts of short runs.
-  static constexpr std::int64_t kStage = 8192;
-  /// From here on runs of unequal lengths are moved directly rather than through the stage.
-  static constexpr std::int64_t kDirectRun = 1024;
+  /// Bytes that wait in the first-level cache between two layouts of short runs.
+  static constexpr std::int64_t kStage = 16384;
+  /// From here on runs are moved directly even if their lengths or their alignment differ.
+  static constexpr std::int64_t kDirectRun = 2048;
 
   static constexpr HostKernels table(const char* name) { return {name, gather, scatter, copy}; }
 
   static Address address(const std::byte* p) { return reinterpret_cast<Address>(p); }
 
+  /// A walk that may stand inside a run.
+  struct Position {
+    const Blocks& blocks;
+    Address base;
+    Walk<Isa> walk;
+    std::int64_t within;
+
+    Position(Address at, const Blocks& b, const Cursor& cursor)
+        : blocks(b), base(at), walk(at, b, cursor.run), within(cursor.within) {}
+    Cursor cursor() const { return {walk.run(), within}; }
+    Address place() const { return walk.place() + static_cast<Address>(within); }
+    std::int64_t rest() const { return walk.length() - within; }
+    /// Steps over `n` <= rest() bytes.
+    void advance(std::int64_t n) {
+      within += n;
+      if (within < walk.length()) return;
+      within = 0;
+      walk.advance(1);
+    }
+  };
+
   MPIX_KERNEL_INLINE void run(Address to, Address from, std::int64_t bytes, bool stream) {
     const auto n = static_cast<std::size_t>(bytes);
     if (stream) {
-      M::streaming(to, from, n, from);
+      M::template streaming<false>(to, from, n, from);
     } else {
-      M::cached(to, from, n, from);
+      M::template cached<false>(to, from, n, from);
     }
   }
 
   /// Blocks against contiguous memory, in the direction of kGather.
   template <bool kGather>
-  static void linear(Address base, const Blocks& blocks, Cursor& cursor, Address flat, std::int64_t bytes,
-                     bool stream) {
-    Walk<Isa> walk(base, blocks, cursor.run);
-    std::int64_t within = cursor.within;
+  static void linear(Position& at, Address flat, std::int64_t bytes, bool stream) {
     while (bytes > 0) {
-      const std::int64_t length = walk.length();
       std::int64_t moved = 0;
-      if (within == 0 && bytes >= length && walk.uniform()) {
-        const std::int64_t span = walk.span();
-        const std::int64_t fit = bytes / length;
-        const std::int64_t n = fit < span ? fit : span;
-        if (walk.strided()) {
-          rows<kGather>(walk.as_strided(), flat, n, span, length, stream);
-        } else {
-          rows<kGather>(walk.as_indexed(), flat, n, span, length, stream);
-        }
-        walk.advance(n);
-        moved = n * length;
+      if (at.within == 0 && bytes >= at.walk.length()) {
+        moved = whole_runs<kGather>(at, flat, bytes, stream);
       } else {
-        const std::int64_t rest = length - within;
-        moved = rest < bytes ? rest : bytes;
-        const Address place = walk.place() + static_cast<Address>(within);
+        moved = at.rest() < bytes ? at.rest() : bytes;
+        const Address place = at.place();
         run(kGather ? flat : place, kGather ? place : flat, moved, stream);
-        within += moved;
-        if (within == length) {
-          within = 0;
-          walk.advance(1);
-        }
+        at.advance(moved);
       }
       flat += static_cast<Address>(moved);
       bytes -= moved;
     }
-    cursor = {walk.run(), within};
+  }
+
+  /// Returns the bytes of as many whole runs as one of the loops takes at once.
+  template <bool kGather>
+  static std::int64_t whole_runs(Position& at, Address flat, std::int64_t bytes, bool stream) {
+    if (!at.walk.uniform()) {
+      const std::int64_t before = at.walk.run();
+      Segments<Isa, kGather> segments(at.base, at.blocks, before, stream);
+      const std::int64_t moved = segments.move(flat, bytes);
+      at.walk.advance(segments.run() - before);
+      return moved;
+    }
+    const std::int64_t length = at.walk.length();
+    const std::int64_t fit = bytes / length;
+    const std::int64_t n = fit < at.walk.span() ? fit : at.walk.span();
+    const Flat<Isa> line{flat, length};
+    if (at.walk.strided()) {
+      rows<kGather>(at.walk.as_strided(), line, n, length, stream);
+    } else {
+      rows<kGather>(at.walk.as_indexed(), line, n, length, stream);
+    }
+    at.walk.advance(n);
+    return n * length;
   }
 
   template <bool kGather, class Places>
-  MPIX_KERNEL_INLINE void rows(Places places, Address flat, std::int64_t n, std::int64_t span,
-                               std::int64_t length, bool stream) {
-    const Strided<Isa> line{flat, length};
+  MPIX_KERNEL_INLINE void rows(Places places, Flat<Isa> line, std::int64_t n, std::int64_t length,
+                               bool stream) {
     if constexpr (kGather) {
-      R::move(line, places, n, span, length, stream);
+      R::move(line, places, n, length, stream);
     } else {
-      R::move(places, line, n, span, length, stream);
+      R::move(places, line, n, length, stream);
     }
+  }
+
+  /// Contiguous memory written by streaming stores from blocks of short runs: collected in the cache first,
+  /// so that whole lines are streamed.
+  static void assemble(Position& from, Address to, std::int64_t bytes) {
+    alignas(kLine) std::byte stage[kStage];
+    const Address place = address(stage);
+    std::int64_t n = kStage - static_cast<std::int64_t>(to % kLine);
+    for (std::int64_t left = bytes; left > 0; left -= n, n = kStage) {
+      if (n > left) n = left;
+      linear<true>(from, place, n, false);
+      M::template streaming<false>(to, place, static_cast<std::size_t>(n), place);
+      to += static_cast<Address>(n);
+    }
+  }
+
+  /// Whether every run begins and ends with a line of the contiguous target.
+  static bool whole_lines(const Blocks& blocks, Address to, const Cursor& cursor) {
+    const auto line = static_cast<std::int64_t>(kLine);
+    return blocks.form != Form::segments && blocks.run % line == 0 &&
+           (to - static_cast<Address>(cursor.within)) % kLine == 0;
   }
 
   static void gather(const std::byte* base, const Blocks& blocks, Cursor& cursor, std::byte* out,
                      std::size_t bytes, Stores stores) noexcept {
-    const bool stream = stores == Stores::streaming;
-    linear<true>(address(base), blocks, cursor, address(out), static_cast<std::int64_t>(bytes), stream);
-    if (stream) Isa::fence();
+    if (bytes == 0) return;
+    Position from(address(base), blocks, cursor);
+    const auto n = static_cast<std::int64_t>(bytes);
+    if (stores == Stores::cached) {
+      linear<true>(from, address(out), n, false);
+    } else {
+      flat(from, address(out), n, cursor);
+      Isa::fence();
+    }
+    cursor = from.cursor();
+  }
+
+  /// Gather with streaming stores.
+  static void flat(Position& from, Address to, std::int64_t bytes, const Cursor& cursor) {
+    if (from.rest() >= bytes || from.walk.length() >= kDirectRun || whole_lines(from.blocks, to, cursor)) {
+      linear<true>(from, to, bytes, true);
+    } else {
+      assemble(from, to, bytes);
+    }
   }
 
   static void scatter(std::byte* base, const Blocks& blocks, Cursor& cursor, const std::byte* in,
                       std::size_t bytes, Stores stores) noexcept {
+    if (bytes == 0) return;
     const bool stream = stores == Stores::streaming;
-    linear<false>(address(base), blocks, cursor, address(in), static_cast<std::int64_t>(bytes), stream);
+    Position to(address(base), blocks, cursor);
+    linear<false>(to, address(in), static_cast<std::int64_t>(bytes), stream);
     if (stream) Isa::fence();
+    cursor = to.cursor();
   }
 
   static void copy(std::byte* target, const Blocks& target_blocks, Cursor& target_cursor,
                    const std::byte* source, const Blocks& source_blocks, Cursor& source_cursor,
                    std::size_t bytes, Stores stores) noexcept {
-    alignas(kLine) std::byte stage[kStage];
+    if (bytes == 0) return;
     const bool stream = stores == Stores::streaming;
-    const Address place = address(stage);
-    auto left = static_cast<std::int64_t>(bytes);
-    while (left > 0) {
-      const std::int64_t n = left < kStage ? left : kStage;
-      linear<true>(address(source), source_blocks, source_cursor, place, n, false);
-      linear<false>(address(target), target_blocks, target_cursor, place, n, stream);
-      left -= n;
+    Position to(address(target), target_blocks, target_cursor);
+    Position from(address(source), source_blocks, source_cursor);
+    const auto n = static_cast<std::int64_t>(bytes);
+    if (to.rest() >= n && stream) {
+      flat(from, to.place(), n, source_cursor);
+      to.advance(n);
+    } else if (to.rest() >= n) {
+      linear<true>(from, to.place(), n, false);
+      to.advance(n);
+    } else if (from.rest() >= n) {
+      linear<false>(to, from.place(), n, stream);
+      from.advance(n);
+    } else {
+      between(to, from, n, stream);
     }
     if (stream) Isa::fence();
+    target_cursor = to.cursor();
+    source_cursor = from.cursor();
+  }
+
+  /// Two layouts, neither of which is contiguous here.
+  static void between(Position& to, Position& from, std::int64_t bytes, bool stream) {
+    alignas(kLine) std::byte stage[kStage];
+    const Address place = address(stage);
+    while (bytes > 0) {
+      const std::int64_t common = to.rest() < from.rest() ? to.rest() : from.rest();
+      std::int64_t n = 0;
+      if (paired(to, from, bytes)) {
+        n = pairs(to, from, bytes, stream);
+      } else if (common >= kDirectRun || common >= bytes) {
+        n = common < bytes ? common : bytes;
+        run(to.place(), from.place(), n, stream);
+        to.advance(n);
+        from.advance(n);
+      } else {
+        n = bytes < kStage ? bytes : kStage;
+        linear<true>(from, place, n, false);
+        linear<false>(to, place, n, stream);
+      }
+      bytes -= n;
+    }
+  }
+
+  /// Whether both stand at whole runs of one length.
+  static bool paired(const Position& to, const Position& from, std::int64_t bytes) {
+    return to.within == 0 && from.within == 0 && to.walk.uniform() && from.walk.uniform() &&
+           to.walk.length() == from.walk.length() && bytes >= to.walk.length();
+  }
+
+  static std::int64_t pairs(Position& to, Position& from, std::int64_t bytes, bool stream) {
+    const std::int64_t length = to.walk.length();
+    std::int64_t n = bytes / length;
+    if (n > to.walk.span()) n = to.walk.span();
+    if (n > from.walk.span()) n = from.walk.span();
+    if (to.walk.strided()) {
+      pairs_to(to.walk.as_strided(), from.walk, n, length, stream);
+    } else {
+      pairs_to(to.walk.as_indexed(), from.walk, n, length, stream);
+    }
+    to.walk.advance(n);
+    from.walk.advance(n);
+    return n * length;
+  }
+
+  template <class To>
+  MPIX_KERNEL_INLINE void pairs_to(To to, const Walk<Isa>& from, std::int64_t n, std::int64_t length,
+                                   bool stream) {
+    if (from.strided()) {
+      R::move(to, from.as_strided(), n, length, stream);
+    } else {
+      R::move(to, from.as_indexed(), n, length, stream);
+    }
   }
 };
 

@@ -22,8 +22,21 @@ struct Move {
   MPIX_KERNEL_INLINE std::byte* writable(Address a) { return reinterpret_cast<std::byte*>(a); }
   MPIX_KERNEL_INLINE const std::byte* readable(Address a) { return reinterpret_cast<const std::byte*>(a); }
 
+  /// Into the second-level cache: the first has too few buffers for misses to hide the memory's latency.
   MPIX_KERNEL_INLINE void prefetch(Address a) { __builtin_prefetch(readable(a), 0, 2); }
   MPIX_KERNEL_INLINE void prefetch_write(Address a) { __builtin_prefetch(readable(a), 1, 3); }
+
+  /// Every line of a row that is used later.
+  MPIX_KERNEL_INLINE void prefetch_run(Address a, std::size_t n) {
+    for (std::size_t x = 0; x < n; x += kLine) prefetch(a + x);
+    prefetch(a + n - 1);
+  }
+  template <std::size_t N>
+  MPIX_KERNEL_INLINE void prefetch_fixed(Address a) {
+#pragma GCC unroll 8
+    for (std::size_t x = 0; x < N; x += kLine) prefetch(a + x);
+    if constexpr (N >= kLine) prefetch(a + N - 1);
+  }
 
   template <class Word>
   MPIX_KERNEL_INLINE void word(Address to, Address from) {
@@ -87,40 +100,41 @@ struct Move {
     }
   }
 
-  /// Ordinary stores. While a line is moved, the line `ahead` bytes further on is prefetched.
+  /// Ordinary stores. With kAhead, what is `ahead` is prefetched line by line meanwhile.
+  template <bool kAhead>
   MPIX_KERNEL_INLINE void cached(Address to, Address from, std::size_t n, Address ahead) {
+    if (kAhead) prefetch(ahead + n - 1);
     if (n < kLine) {
-      prefetch(ahead);
-      prefetch(ahead + n - 1);
+      if (kAhead) prefetch(ahead);
       below_line(to, from, n);
       return;
     }
     const auto last = Isa::load_line(readable(from + n - kLine));
     std::size_t x = 0;
     for (; x + kLine < n; x += kLine) {
-      prefetch(ahead + x);
+      if (kAhead) prefetch(ahead + x);
       line(to + x, from + x);
     }
-    prefetch(ahead + x);
-    prefetch(ahead + n - 1);
+    if (kAhead) prefetch(ahead + x);
     Isa::store_line(writable(to + n - kLine), last);
   }
 
   /// Whole aligned lines of the target by streaming stores, what precedes and follows them by ordinary ones.
+  template <bool kAhead>
   MPIX_KERNEL_INLINE void streaming(Address to, Address from, std::size_t n, Address ahead) {
-    const std::size_t head = (0 - to) & (kLine - 1);
+    const std::size_t head = (0 - to) % kLine;
     if (n < head + kLine) {
-      cached(to, from, n, ahead);
+      cached<kAhead>(to, from, n, ahead);
       return;
     }
-    prefetch(ahead);
+    if (kAhead) prefetch(ahead);
     below_line(to, from, head);
     std::size_t x = head;
     for (; x + kLine <= n; x += kLine) {
-      prefetch(ahead + x);
+      if (kAhead) prefetch(ahead + x);
       Isa::stream_line(writable(to + x), Isa::load_line(readable(from + x)));
     }
-    prefetch(ahead + n - 1);
+    if (kAhead) prefetch(ahead + n - 1);
     below_line(to + x, from + x, n - x);
   }
 };

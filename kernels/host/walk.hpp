@@ -7,23 +7,50 @@
 
 namespace mpix::kernels::host {
 
-/// Equal steps; a contiguous buffer is this with the stride of a run.
+/// Rows one after another in contiguous memory, which is taken to be in the cache: nothing is prefetched.
+template <class Isa>
+struct Flat {
+  static constexpr bool kPrefetched = false;
+  Address first;
+  std::int64_t run;
+
+  [[gnu::always_inline]] Address at(std::int64_t i) const {
+    return first + static_cast<Address>(i) * static_cast<Address>(run);
+  }
+  Address ahead(std::int64_t i) const { return at(i); }
+  std::int64_t known() const { return INT64_MAX; }
+};
+
+/// `count` rows a stride apart, the row after them at `next`.
 template <class Isa>
 struct Strided {
+  static constexpr bool kPrefetched = true;
   Address first;
   std::int64_t stride;
+  std::int64_t count;
+  Address next;
 
   [[gnu::always_inline]] Address at(std::int64_t i) const {
     return first + static_cast<Address>(i) * static_cast<Address>(stride);
   }
+  /// As at(), for any i: a place worth prefetching.
+  [[gnu::always_inline]] Address ahead(std::int64_t i) const {
+    return i < count ? at(i) : next + static_cast<Address>(i - count) * static_cast<Address>(stride);
+  }
+  std::int64_t known() const { return count; }
 };
 
+/// `count` rows by offset.
 template <class Isa>
 struct Indexed {
+  static constexpr bool kPrefetched = true;
   Address base;
   const std::int64_t* offsets;
+  std::int64_t count;
 
   [[gnu::always_inline]] Address at(std::int64_t i) const { return base + static_cast<Address>(offsets[i]); }
+  [[gnu::always_inline]] Address ahead(std::int64_t i) const { return at(i < count ? i : count - 1); }
+  std::int64_t known() const { return count; }
 };
 
 /// A walk over the runs of Blocks from a cursor's run on. Never reads the arrays outside [0, nruns).
@@ -46,8 +73,8 @@ class Walk {
   bool uniform() const { return blocks_.form != Form::segments; }
   /// Runs from the current one on whose places `as_strided` or `as_indexed` gives.
   std::int64_t span() const { return strided() ? left_ : blocks_.nruns - run_; }
-  Strided<Isa> as_strided() const { return {row_, inner_.stride}; }
-  Indexed<Isa> as_indexed() const { return {base_, blocks_.offsets + run_}; }
+  Strided<Isa> as_strided() const { return {row_, inner_.stride, left_, next_row()}; }
+  Indexed<Isa> as_indexed() const { return {base_, blocks_.offsets + run_, span()}; }
 
   /// Steps over `n` <= span() runs.
   void advance(std::int64_t n) {
@@ -78,6 +105,16 @@ class Walk {
     left_ = inner_.count - (ndims > 0 ? index_[ndims - 1] : 0);
   }
 
+  /// Where the row after the innermost dimension's last lies.
+  Address next_row() const {
+    Address row = row_ - scaled(inner_.count - left_, inner_.stride);
+    for (std::int32_t d = blocks_.ndims - 2; d >= 0; --d) {
+      if (index_[d] + 1 < blocks_.dims[d].count) return row + scaled(1, blocks_.dims[d].stride);
+      row -= scaled(index_[d], blocks_.dims[d].stride);
+    }
+    return row;
+  }
+
   /// From the end of the innermost dimension to the start of its next repetition.
   void carry() {
     std::int32_t d = blocks_.ndims - 1;
@@ -93,7 +130,7 @@ class Walk {
 
   const Blocks& blocks_;
   Address base_;
-  std::int64_t run_;
+  std::int64_t run_;  ///< number of the current run
   Address row_ = 0;
   std::int64_t left_ = 0;
   Dim inner_{1, 0};
