@@ -43,6 +43,11 @@ Communicator::Communicator(MPI_Comm comm) : comm_(comm), own_comm_(same_ranks(co
   const topology::Node node = topology::discover(own_comm());
   if (node.oversubscribed) config.spin = 0;
   routes_ = make_routes(own_comm(), node);
+  if (rank_ == 0)
+    log::info("communicator of ", size_, " ranks, ", node.ranks.size(), " on this node",
+              node.oversubscribed ? ", more than there are cores: waiting yields" : "", "; shared memory ",
+              routes_.shared_memory ? "used" : "not used", ", network ",
+              routes_.network ? "used" : "not used");
   engine::Surroundings surroundings;
   surroundings.route = [this](int peer) -> transport::Transport& { return routes_.to(peer); };
   if (routes_.network != nullptr) surroundings.progressing.push_back(routes_.network.get());

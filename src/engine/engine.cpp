@@ -51,7 +51,20 @@ std::shared_ptr<const BoundPlan> Engine::bind(const Layout& send, const Layout& 
   bound->plan = plan::make_plan(context_.rank, send, recv, in_place, config);
   bound->links.reserve(bound->plan.pairs.size());
   for (const plan::Pair& pair : bound->plan.pairs) bound->links.push_back(&link(pair.peer));
+  log_choice(*bound);
   return bound;
+}
+
+void Engine::log_choice(const BoundPlan& bound) const {
+  if (!log::enabled(log::Level::info)) return;
+  const auto is_near = [](const Link* link) { return link->channel->same_node(); };
+  const auto near = std::count_if(bound.links.begin(), bound.links.end(), is_near);
+  const plan::Plan& plan = bound.plan;
+  log::info("exchange of ", plan.send_bytes, " bytes out and ", plan.recv_bytes, " in with ", near,
+            " ranks by shared memory and ", bound.links.size() - static_cast<std::size_t>(near),
+            " by the network; ", plan.in_place ? "in place; " : "",
+            plan.streaming ? "received data is stored past the caches (MPIX_LAYOUT_STREAMING)"
+                           : "received data goes to the caches");
 }
 
 Exchange* Engine::start(std::shared_ptr<const BoundPlan> plan, PlanLayouts layouts, const void* sendbuf,

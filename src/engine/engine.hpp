@@ -63,6 +63,7 @@ class Engine {
   };
 
   Link& link(int peer);
+  void log_choice(const BoundPlan& bound) const;
   bool progress_transports() noexcept;
 
   Context context_;

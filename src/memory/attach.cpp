@@ -69,7 +69,7 @@ bool attach_wins(pid_t pid, std::uint64_t remote, const std::byte* mapped, std::
     std::memcpy(scratch, mapped, bytes);
     std::memcpy(scratch + bytes, scratch, bytes);
   });
-  return status.ok() && attached < 1.1 * copied;
+  return status.ok() && attached < copied;
 }
 
 Status attach_read(pid_t pid, std::span<iovec> local, std::span<iovec> remote, std::size_t bytes) noexcept {

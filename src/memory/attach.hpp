@@ -23,7 +23,7 @@ struct AttachProbe {
 AttachProbe attach_probe() noexcept;
 /// Whether process `pid`'s probe can be read from here, by a real transfer.
 bool attach_works(pid_t pid, const AttachProbe& probe) noexcept;
-/// Whether reading process `pid`'s memory at `remote` is about as fast as copying twice from `mapped`, which
+/// Whether reading process `pid`'s memory at `remote` is faster than copying twice from `mapped`, which
 /// is the same memory mapped here: what the way through shared chunks costs. `scratch` takes the bytes (twice
 /// `bytes`).
 bool attach_wins(pid_t pid, std::uint64_t remote, const std::byte* mapped, std::byte* scratch,
