@@ -11,6 +11,7 @@ namespace {
 constexpr std::size_t kRecentPlans = 8;
 constexpr std::size_t kSpareExchanges = 4;
 constexpr auto kCheckInterval = std::chrono::milliseconds(100);
+constexpr auto kLongestPause = std::chrono::seconds(1);
 /// Yields of a waiting rank between two looks at the surroundings, and at the clock.
 constexpr std::int64_t kIdleInterval = 4;
 constexpr std::int64_t kClockInterval = 64;
@@ -132,8 +133,9 @@ bool Engine::progress() noexcept {
 
 void Engine::check_stalled() noexcept {
   const Clock::time_point now = Clock::now();
-  if (now < next_check_) return;
-  next_check_ = now + kCheckInterval;
+  if (now < last_check_ + kCheckInterval) return;
+  const auto unwatched = now - last_check_ - kLongestPause;
+  last_check_ = now;
   for (Active& active : active_) {
     if (active.exchange->done()) continue;
     if (!active.stalled) {
@@ -141,6 +143,8 @@ void Engine::check_stalled() noexcept {
       active.last_progress = now;
       continue;
     }
+    // Time in which the application did not let the library progress does not count.
+    if (unwatched > Clock::duration::zero()) active.last_progress += unwatched;
     active.exchange->check_peers();
     const double limit = active.exchange->timeout();
     if (limit > 0 && std::chrono::duration<double>(now - active.last_progress).count() >= limit)

@@ -75,7 +75,7 @@ class Engine {
   std::vector<Active> active_;  // in the order of their numbers
   std::vector<std::unique_ptr<Exchange>> spare_;
   std::vector<std::pair<PlanKey, std::shared_ptr<const BoundPlan>>> recent_;  // most recently used first
-  Clock::time_point next_check_{};
+  Clock::time_point last_check_{};
   Status transport_error_;
 };
 

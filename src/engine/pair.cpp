@@ -67,6 +67,7 @@ bool PairExchange::announce(Run& run) noexcept {
 }
 
 bool PairExchange::step(Run& run) noexcept {
+  if (done_) return false;
   bool happened = !announced_ && announce(run);
   if (!met_ && !done_) happened |= meet(run);
   if (met_) {
