@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * One mixture-of-experts layer. Every token (a row of WIDTH floats) goes to TOP experts, which are spread
- * over the ranks. The dispatch takes rows where the model has them and puts them where the experts want them:
- * grouped by expert. The way back uses the same two sets of rows, swapped. Errors end the job, which is what
- * MPI's default error handler does.
+ * One mixture-of-experts layer. Every token (a row of WIDTH floats) goes to
+ * TOP experts, which are spread over the ranks. The dispatch takes rows where
+ * the model has them and puts them where the experts want them: grouped by
+ * expert. The way back uses the same rows, swapped. Errors end the job, which
+ * is what MPI's default error handler does.
  */
 #include <mpix_layout.h>
 #include <stdio.h>
@@ -11,14 +12,14 @@
 
 enum { TOKENS = 1000, WIDTH = 256, TOP = 2, EXPERTS = 4 /* of each rank */ };
 
-/* The experts of one rank's tokens and how many rows go where. */
+/* Where a rank's rows go and what comes to it; a token makes TOP choices. */
 typedef struct {
   int ranks;
-  int* expert;       /* [TOKENS * TOP] expert of each choice, 0 ... ranks * EXPERTS - 1 */
-  MPI_Count* tokens; /* [TOKENS * TOP] choices sorted by expert: the token of each */
-  MPI_Count* slots;  /* [TOKENS * TOP] likewise: the choice itself */
-  int* sent;         /* [ranks * EXPERTS] rows that this rank sends to each expert */
-  int* arriving;     /* [ranks * EXPERTS] rows from each rank for each of this rank's experts */
+  int* expert;       /* [TOKENS * TOP] expert of each choice, on any rank */
+  MPI_Count* tokens; /* [TOKENS * TOP] the tokens of the choices, by expert */
+  MPI_Count* slots;  /* [TOKENS * TOP] the choices themselves, by expert */
+  int* sent;         /* [ranks * EXPERTS] rows for each expert */
+  int* arriving;     /* [ranks * EXPERTS] rows by rank and expert of mine */
   MPI_Count rows;    /* that arrive here in all */
 } Routing;
 
@@ -34,11 +35,12 @@ static void choose_experts(Routing* routing, unsigned seed) {
   for (int token = 0; token < TOKENS; ++token) {
     seed = seed * 1664525u + 1013904223u;
     const int first = (int)((seed >> 8) % (unsigned)experts);
-    for (int k = 0; k < TOP; ++k) routing->expert[token * TOP + k] = (first + k * (EXPERTS + 1)) % experts;
+    int* const choice = &routing->expert[token * TOP];
+    for (int k = 0; k < TOP; ++k) choice[k] = (first + k * (EXPERTS + 1)) % experts;
   }
 }
 
-/* Sorts the choices by expert, and tells every rank how many rows come for each of its experts. */
+/* Sorts the choices by expert, and tells every rank what comes to its experts. */
 static void route(Routing* routing, int ranks, unsigned seed) {
   const int experts = ranks * EXPERTS;
   routing->ranks = ranks;
@@ -56,12 +58,13 @@ static void route(Routing* routing, int ranks, unsigned seed) {
         routing->slots[next++] = choice;
         ++routing->sent[e];
       }
-  MPI_Alltoall(routing->sent, EXPERTS, MPI_INT, routing->arriving, EXPERTS, MPI_INT, MPI_COMM_WORLD);
+  MPI_Alltoall(routing->sent, EXPERTS, MPI_INT, /* the sizes first */
+               routing->arriving, EXPERTS, MPI_INT, MPI_COMM_WORLD);
   routing->rows = 0;
   for (int i = 0; i < experts; ++i) routing->rows += routing->arriving[i];
 }
 
-/* Rows by index for each peer, of which `rows` says how many go to (come from) each expert. */
+/* Rows by index for each peer; rows[] says how many there are by expert. */
 static MPIX_Layout row_layout(int ranks, const int rows[], const MPI_Count indices[]) {
   MPI_Count* counts = array((size_t)ranks, sizeof *counts);
   MPI_Datatype row;
@@ -75,49 +78,60 @@ static MPIX_Layout row_layout(int ranks, const int rows[], const MPI_Count indic
   return layout;
 }
 
-/* A peer's rows arrive sorted by expert; they are put behind the rows of lower experts and lower peers. */
+/* Where the rows of expert `e` of this rank that come from `peer` begin. */
+static MPI_Count first_row(const Routing* routing, int peer, int e) {
+  MPI_Count row = 0;
+  for (int p = 0; p < routing->ranks; ++p)
+    for (int i = 0; i < EXPERTS; ++i)
+      if (i < e || (i == e && p < peer)) row += routing->arriving[p * EXPERTS + i];
+  return row;
+}
+
+/* A peer's rows arrive by expert; here all rows of an expert lie together. */
 static MPIX_Layout expert_layout(const Routing* routing) {
   MPI_Count* indices = array((size_t)routing->rows, sizeof *indices);
-  MPI_Count* listed = indices;
+  MPI_Count* next = indices;
   for (int peer = 0; peer < routing->ranks; ++peer)
     for (int e = 0; e < EXPERTS; ++e) {
-      MPI_Count place = 0;
-      for (int i = 0; i < routing->ranks * EXPERTS;
-           ++i) /* i: rows of peer i / EXPERTS for expert i % EXPERTS */
-        if (i % EXPERTS < e || (i % EXPERTS == e && i / EXPERTS < peer)) place += routing->arriving[i];
-      for (int k = 0; k < routing->arriving[peer * EXPERTS + e]; ++k) *listed++ = place + k;
+      const int rows = routing->arriving[peer * EXPERTS + e];
+      const MPI_Count first = first_row(routing, peer, e);
+      for (int k = 0; k < rows; ++k) *next++ = first + k;
     }
   MPIX_Layout layout = row_layout(routing->ranks, routing->arriving, indices);
   free(indices);
   return layout;
 }
 
-/* Stands for the experts: expert e multiplies its rows by e + 1. */
-static void apply_experts(const Routing* routing, int rank, float* rows) {
+/* Stands for the experts: the e-th of all multiplies its rows by e + 1. */
+static void apply_experts(const Routing* routing, int rank, float* values) {
   for (int e = 0; e < EXPERTS; ++e)
-    for (int peer = 0; peer < routing->ranks; ++peer)
-      for (int k = 0; k < routing->arriving[peer * EXPERTS + e]; ++k, rows += WIDTH)
-        for (int i = 0; i < WIDTH; ++i) rows[i] *= (float)(rank * EXPERTS + e + 1);
+    for (int peer = 0; peer < routing->ranks; ++peer) {
+      const int rows = routing->arriving[peer * EXPERTS + e];
+      const float factor = (float)(rank * EXPERTS + e + 1);
+      for (int i = 0; i < rows * WIDTH; ++i) *values++ *= factor;
+    }
 }
 
-/* Adds up what a token's experts made of it; returns how many elements are not what they should be. */
-static int combine_and_check(const Routing* routing, const float* model, const float* returned) {
+/* Adds up what a token's experts made of it, and counts wrong elements. */
+static int combine(const Routing* routing, const float* model, const float* returned) {
   int wrong = 0;
   for (int token = 0; token < TOKENS; ++token)
     for (int i = 0; i < WIDTH; ++i) {
       float sum = 0, expected = 0;
-      for (int k = 0; k < TOP; ++k) {
-        sum += returned[(token * TOP + k) * WIDTH + i];
-        expected += model[token * WIDTH + i] * (float)(routing->expert[token * TOP + k] + 1);
+      for (int choice = token * TOP; choice < (token + 1) * TOP; ++choice) {
+        const float factor = (float)(routing->expert[choice] + 1);
+        sum += returned[choice * WIDTH + i];
+        expected += model[token * WIDTH + i] * factor;
       }
       wrong += sum != expected;
     }
   return wrong;
 }
 
-static float* rows_of_floats(MPI_Count rows) {
+static float* make_rows(MPI_Count rows) {
+  const MPI_Aint bytes = (MPI_Aint)rows * WIDTH * (MPI_Aint)sizeof(float);
   float* memory;
-  MPIX_Layout_mem_alloc((MPI_Aint)rows * WIDTH * (MPI_Aint)sizeof(float), MPI_INFO_NULL, &memory);
+  MPIX_Layout_mem_alloc(bytes, MPI_INFO_NULL, &memory);
   return memory;
 }
 
@@ -129,26 +143,28 @@ int main(int argc, char** argv) {
   MPI_Comm_size(MPI_COMM_WORLD, &ranks);
   route(&routing, ranks, (unsigned)rank);
 
-  float* model = rows_of_floats(TOKENS);
-  float* dispatched = rows_of_floats(routing.rows);
-  float* returned = rows_of_floats(TOKENS * TOP);
+  float* model = make_rows(TOKENS);
+  float* dispatched = make_rows(routing.rows);
+  float* returned = make_rows(TOKENS * TOP);
   for (int i = 0; i < TOKENS * WIDTH; ++i) model[i] = (float)(rank + i % 1000);
 
-  MPIX_Layout tokens = row_layout(ranks, routing.sent, routing.tokens); /* a token may occur more than once */
-  MPIX_Layout choices = row_layout(ranks, routing.sent, routing.slots); /* a row of its own for each choice */
+  /* A token may occur more than once in `tokens`; each choice has a slot. */
+  MPIX_Layout tokens = row_layout(ranks, routing.sent, routing.tokens);
+  MPIX_Layout slots = row_layout(ranks, routing.sent, routing.slots);
   MPIX_Layout experts = expert_layout(&routing);
   MPIX_Alltoallv_layout(model, tokens, dispatched, experts, MPI_COMM_WORLD);
   apply_experts(&routing, rank, dispatched);
-  MPIX_Alltoallv_layout(dispatched, experts, returned, choices, MPI_COMM_WORLD);
+  MPIX_Alltoallv_layout(dispatched, experts, returned, slots, MPI_COMM_WORLD);
   MPIX_Layout_free(&tokens);
-  MPIX_Layout_free(&choices);
+  MPIX_Layout_free(&slots);
   MPIX_Layout_free(&experts);
 
-  wrong = combine_and_check(&routing, model, returned);
+  wrong = combine(&routing, model, returned);
   MPI_Reduce(&wrong, &all_wrong, 1, MPI_INT, MPI_SUM, 0, MPI_COMM_WORLD);
-  if (rank == 0)
-    printf("%d tokens a rank, top %d of %d experts: %d wrong elements\n", TOKENS, TOP, ranks * EXPERTS,
-           all_wrong);
+  if (rank == 0) {
+    printf("%d tokens a rank, top %d of %d experts: ", TOKENS, TOP, ranks * EXPERTS);
+    printf("%d wrong elements\n", all_wrong);
+  }
   MPIX_Layout_mem_free(model);
   MPIX_Layout_mem_free(dispatched);
   MPIX_Layout_mem_free(returned);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Transposes a matrix that is distributed by rows. Rank i sends the block of its rows and rank j's columns as
- * it lies; rank j receives the same bytes column by column. Nobody packs, nobody transposes in a second pass.
- * Errors end the job, which is what MPI's default error handler does.
+ * Transposes a matrix that is distributed by rows. Rank i sends the block of
+ * its rows and rank j's columns as it lies; rank j receives the same bytes
+ * column by column. Nobody packs, nobody transposes in a second pass. Errors
+ * end the job, which is what MPI's default error handler does.
  */
 #include <mpix_layout.h>
 #include <stdio.h>
@@ -15,7 +16,7 @@ static int first_row(int rank, int ranks) {
   return (int)((long long)N * rank / ranks);
 }
 
-/* What this rank's `rows` rows of A hold for each peer: the columns that will be the peer's rows. */
+/* For each peer the columns that will be its rows, out of `rows` rows. */
 static MPIX_Layout send_layout(int rows, int ranks) {
   MPI_Count* counts = malloc((size_t)ranks * sizeof *counts);
   MPI_Aint* displs = malloc((size_t)ranks * sizeof *displs);
@@ -36,15 +37,15 @@ static MPIX_Layout send_layout(int rows, int ranks) {
   return layout;
 }
 
-/* Where each peer's bytes go in this rank's `rows` rows of the transpose: each row of A that arrives is a
- * column. */
+/* Each row of a peer's block becomes a column of this rank's `rows` rows. */
 static MPIX_Layout recv_layout(int rows, int ranks) {
   MPI_Count* counts = malloc((size_t)ranks * sizeof *counts);
   MPI_Count* displs = malloc((size_t)ranks * sizeof *displs);
   MPI_Datatype column, next;
   MPIX_Layout layout;
   MPI_Type_vector(rows, 1, N, MPI_DOUBLE, &column);
-  MPI_Type_create_resized(column, 0, sizeof(double), &next); /* the next column starts one element on */
+  /* The next column starts one element on. */
+  MPI_Type_create_resized(column, 0, sizeof(double), &next);
   MPI_Type_commit(&next);
   for (int p = 0; p < ranks; ++p) {
     counts[p] = first_row(p + 1, ranks) - first_row(p, ranks);
@@ -69,11 +70,12 @@ int main(int argc, char** argv) {
   MPI_Comm_size(MPI_COMM_WORLD, &ranks);
   const int first = first_row(rank, ranks);
   const int rows = first_row(rank + 1, ranks) - first;
-  double *a, *transposed;
-  MPIX_Layout_mem_alloc((MPI_Aint)sizeof(double) * rows * N, MPI_INFO_NULL, &a);
-  MPIX_Layout_mem_alloc((MPI_Aint)sizeof(double) * rows * N, MPI_INFO_NULL, &transposed);
-  for (int row = 0; row < rows; ++row)
-    for (int column = 0; column < N; ++column) a[row * N + column] = element(first + row, column);
+  const MPI_Aint bytes = (MPI_Aint)sizeof(double) * rows * N;
+  double *a, *b;
+  MPIX_Layout_mem_alloc(bytes, MPI_INFO_NULL, &a);
+  MPIX_Layout_mem_alloc(bytes, MPI_INFO_NULL, &b);
+  for (int i = 0; i < rows; ++i)
+    for (int j = 0; j < N; ++j) a[i * N + j] = element(first + i, j);
 
   /* Planned once; a solver would start the plan at every step. */
   MPIX_Layout from = send_layout(rows, ranks), to = recv_layout(rows, ranks);
@@ -82,17 +84,19 @@ int main(int argc, char** argv) {
   MPIX_Layout_free(&from);
   MPIX_Layout_free(&to);
   MPI_Request request;
-  MPIX_Layout_plan_start(plan, a, transposed, &request);
+  MPIX_Layout_plan_start(plan, a, b, &request);
   MPI_Wait(&request, MPI_STATUS_IGNORE);
   MPIX_Layout_plan_free(&plan);
 
-  for (int row = 0; row < rows; ++row)
-    for (int column = 0; column < N; ++column)
-      wrong += transposed[row * N + column] != element(column, first + row);
+  for (int i = 0; i < rows; ++i)
+    for (int j = 0; j < N; ++j) wrong += b[i * N + j] != element(j, first + i);
   MPI_Reduce(&wrong, &all_wrong, 1, MPI_INT, MPI_SUM, 0, MPI_COMM_WORLD);
-  if (rank == 0) printf("transpose of %d x %d on %d ranks: %d wrong elements\n", N, N, ranks, all_wrong);
+  if (rank == 0) {
+    printf("transpose of %d x %d on %d ranks: ", N, N, ranks);
+    printf("%d wrong elements\n", all_wrong);
+  }
   MPIX_Layout_mem_free(a);
-  MPIX_Layout_mem_free(transposed);
+  MPIX_Layout_mem_free(b);
   MPI_Finalize();
   return all_wrong != 0;
 }

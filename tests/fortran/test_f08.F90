@@ -320,7 +320,7 @@ contains
     displs = 0
     call MPIX_Layout_create_v(ranks, counts, displs, MPI_INTEGER, layout, ierror)
     call check(class_of(ierror) == MPI_ERR_COUNT, 'a negative count is of class MPI_ERR_COUNT')
-    call check(layout == MPIX_LAYOUT_NULL, 'a failed creation leaves the handle alone')
+    call check(layout == MPIX_LAYOUT_NULL, 'a failed creation gives a null handle')
     layout = block_layout()
     call MPIX_Layout_get_size(layout, ranks, bytes, ierror)
     call check(class_of(ierror) == MPI_ERR_ARG, 'a peer out of range is of class MPI_ERR_ARG')
