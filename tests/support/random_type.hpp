@@ -16,6 +16,7 @@ struct TypeOptions {
   std::int64_t max_bytes = 4096;  ///< largest type
   bool negative = true;           ///< negative displacements, strides and lower bounds
   bool overlap = false;           ///< a byte may occur more than once: fit for sending only
+  bool long_double = false;       ///< long doubles, whose padding bits an MPI need not transfer
   bool large_counts = true;       ///< MPI_Type_*_c constructors too, where the MPI has them
 };
 
