@@ -4,6 +4,7 @@
 #include "api/handles.hpp"
 #include "api/process.hpp"
 #include "base/text.hpp"
+#include "layout/build.hpp"
 
 using mpix::Code;
 using mpix::Error;

@@ -9,7 +9,7 @@
 #include "layout/arguments.hpp"
 #include "layout/assembler.hpp"
 #include "layout/datatype.hpp"
-#include "layout/layout.hpp"
+#include "layout/build.hpp"
 
 namespace mpix {
 

@@ -2,8 +2,6 @@
 /// A layout as a value: for one buffer, the blocks of each peer in canonical form. Immutable once built.
 #pragma once
 
-#include <mpi.h>
-
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -56,15 +54,6 @@ class Layout {
 };
 
 using LayoutRef = std::shared_ptr<const Layout>;
-
-/// Builders behind MPIX_Layout_create_*; array arguments as there. Throw Error (argument, count, type,
-/// no_memory), naming the argument, the peer and the value that was found.
-LayoutRef build_v(int npeers, const MPI_Count counts[], const MPI_Count displs[], MPI_Datatype type);
-LayoutRef build_w(int npeers, const MPI_Count counts[], const MPI_Aint displs[], const MPI_Datatype types[]);
-LayoutRef build_indexed_block(int npeers, const MPI_Count counts[], const MPI_Count indices[],
-                              MPI_Datatype block);
-LayoutRef build_hindexed(int npeers, const MPI_Count counts[], const MPI_Count lengths[],
-                         const MPI_Aint displs[]);
 
 /// Throws Error (layout) that names two overlapping blocks where any two of the layout's bytes coincide.
 /// O(runs log runs) time and O(runs) memory: used under MPIX_LAYOUT_CHECK=full.
