@@ -21,8 +21,8 @@ int mpix_layout_f_alltoallv(const void* sendbuf, MPIX_Layout sendlayout, void* r
                             MPIX_Layout recvlayout, MPI_Fint comm);
 int mpix_layout_f_ialltoallv(const void* sendbuf, MPIX_Layout sendlayout, void* recvbuf,
                              MPIX_Layout recvlayout, MPI_Fint comm, MPI_Fint* request);
-int mpix_layout_f_alltoallv_init(MPIX_Layout sendlayout, MPIX_Layout recvlayout, MPI_Fint comm,
-                                 MPI_Fint info, MPIX_Layout_plan* plan);
+int mpix_layout_f_alltoallv_init(MPIX_Layout sendlayout, MPIX_Layout recvlayout, MPI_Fint comm, MPI_Fint info,
+                                 MPIX_Layout_plan* plan);
 int mpix_layout_f_plan_start(MPIX_Layout_plan plan, const void* sendbuf, void* recvbuf, MPI_Fint* request);
 int mpix_layout_f_mem_alloc(MPI_Aint size, MPI_Fint info, void** baseptr);
 void* mpix_layout_f_in_place(void);
@@ -67,8 +67,8 @@ int mpix_layout_f_ialltoallv(const void* sendbuf, MPIX_Layout sendlayout, void* 
   return rc;
 }
 
-int mpix_layout_f_alltoallv_init(MPIX_Layout sendlayout, MPIX_Layout recvlayout, MPI_Fint comm,
-                                 MPI_Fint info, MPIX_Layout_plan* plan) {
+int mpix_layout_f_alltoallv_init(MPIX_Layout sendlayout, MPIX_Layout recvlayout, MPI_Fint comm, MPI_Fint info,
+                                 MPIX_Layout_plan* plan) {
   return MPIX_Alltoallv_layout_init(sendlayout, recvlayout, MPI_Comm_f2c(comm), MPI_Info_f2c(info), plan);
 }
 
