@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "handle/ucx.hpp"
+
+#include "base/log.hpp"
+#include "base/text.hpp"
+
+namespace mpix {
+namespace {
+
+void check(ucs_status_t status, const char* what) {
+  const Status result = ucx_status(status, what);
+  if (!result.ok()) throw Error(result);
+}
+
+}  // namespace
+
+Status ucx_status(ucs_status_t status, const char* what) {
+  if (status == UCS_OK) return {};
+  return {status == UCS_ERR_NO_MEMORY ? Code::no_memory : Code::internal,
+          text(what, ": ", ucs_status_string(status))};
+}
+
+UcxConfig read_ucx_config() {
+  ucp_config_t* config = nullptr;
+  check(ucp_config_read(nullptr, nullptr, &config), "ucp_config_read");
+  return UcxConfig(config);
+}
+
+void modify(const UcxConfig& config, const char* name, const char* value) {
+  const ucs_status_t status = ucp_config_modify(config.get(), name, value);
+  if (status != UCS_OK)
+    throw Error(Code::argument,
+                text("UCX does not accept ", name, "=", value, ": ", ucs_status_string(status)));
+}
+
+UcxContext create_ucx_context(const ucp_params_t& params, const UcxConfig& config) {
+  ucp_context_h context = nullptr;
+  check(ucp_init(&params, config.get(), &context), "ucp_init");
+  return UcxContext(context);
+}
+
+UcxWorkerHandle create_ucx_worker(const UcxContext& context, const ucp_worker_params_t& params) {
+  ucp_worker_h worker = nullptr;
+  check(ucp_worker_create(context.get(), &params, &worker), "ucp_worker_create");
+  return UcxWorkerHandle(worker);
+}
+
+UcxMemory::UcxMemory(const UcxContext& context, std::size_t bytes) : context_(context.get()) {
+  ucp_mem_map_params_t params{};
+  params.field_mask =
+      UCP_MEM_MAP_PARAM_FIELD_LENGTH | UCP_MEM_MAP_PARAM_FIELD_FLAGS | UCP_MEM_MAP_PARAM_FIELD_MEMORY_TYPE;
+  params.length = bytes;
+  params.flags = UCP_MEM_MAP_ALLOCATE;
+  params.memory_type = UCS_MEMORY_TYPE_HOST;
+  check(ucp_mem_map(context_, &params, &handle_), "ucp_mem_map");
+  ucp_mem_attr_t attributes{};
+  attributes.field_mask = UCP_MEM_ATTR_FIELD_ADDRESS;
+  const ucs_status_t status = ucp_mem_query(handle_, &attributes);
+  data_ = static_cast<std::byte*>(attributes.address);
+  if (status == UCS_OK) return;
+  UcxMemory released(std::move(*this));
+  check(status, "ucp_mem_query");
+}
+
+UcxMemory::~UcxMemory() {
+  if (handle_ == nullptr) return;
+  const ucs_status_t status = ucp_mem_unmap(context_, handle_);
+  if (status != UCS_OK) log::warn("ucp_mem_unmap: ", ucs_status_string(status));
+}
+
+UcxEndpoint::UcxEndpoint(const UcxWorkerHandle& worker, std::span<const std::byte> address,
+                         ucp_err_handler_cb_t on_error, void* argument) {
+  ucp_ep_params_t params{};
+  params.field_mask = UCP_EP_PARAM_FIELD_REMOTE_ADDRESS | UCP_EP_PARAM_FIELD_ERR_HANDLING_MODE |
+                      UCP_EP_PARAM_FIELD_ERR_HANDLER;
+  params.address = reinterpret_cast<const ucp_address_t*>(address.data());
+  params.err_mode = UCP_ERR_HANDLING_MODE_PEER;
+  params.err_handler.cb = on_error;
+  params.err_handler.arg = argument;
+  const ucs_status_t status = ucp_ep_create(worker.get(), &params, &handle_);
+  if (status != UCS_OK) throw Error(Code::peer, text("ucp_ep_create: ", ucs_status_string(status)));
+}
+
+UcxEndpoint::~UcxEndpoint() {
+  if (handle_ != nullptr) close(true);
+}
+
+UcxRequest UcxEndpoint::close(bool force) noexcept {
+  ucp_request_param_t param{};
+  if (force) {
+    param.op_attr_mask = UCP_OP_ATTR_FIELD_FLAGS;
+    param.flags = UCP_EP_CLOSE_FLAG_FORCE;
+  }
+  ucs_status_ptr_t request = ucp_ep_close_nbx(std::exchange(handle_, nullptr), &param);
+  if (!UCS_PTR_IS_ERR(request)) return UcxRequest(request);
+  log::debug("ucp_ep_close_nbx: ", ucs_status_string(UCS_PTR_STATUS(request)));
+  return {};
+}
+
+}  // namespace mpix

@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "transport/ucx/channel.hpp"
+
+#include <algorithm>
+
+#include "base/log.hpp"
+#include "base/text.hpp"
+#include "transport/ucx/transport.hpp"
+
+namespace mpix::transport::ucx {
+namespace {
+
+/// Unread announcements after which the peer is told by a message of its own that they were popped.
+constexpr std::uint64_t kUntoldAnnouncements = kUnreadAnnouncements / 2;
+
+const std::byte* bytes_of(const void* data) {
+  return static_cast<const std::byte*>(data);
+}
+
+}  // namespace
+
+UcxChannel::UcxChannel(UcxTransport& transport, UcxWorker& worker, int peer) noexcept
+    : transport_(transport), worker_(worker), peer_(peer) {
+  demand_.owner = this;
+}
+
+// Sending
+
+Prefix UcxChannel::prefix(std::uint64_t sequence) noexcept {
+  told_ = {announcements_read_, demand_.granted, demand_.popped, worker_.chunk_bytes()};
+  return {transport_.communicator(), static_cast<std::uint64_t>(transport_.rank()), sequence, told_};
+}
+
+Status UcxChannel::prepare_endpoint(const Lock& lock) noexcept {
+  if (endpoint_ != nullptr) return peer_status();
+  try {
+    endpoint_ = &transport_.endpoint(lock, peer_);
+    return peer_status();
+  } catch (const Error& error) {
+    return {Code::peer, text("rank ", peer_, " cannot be reached: ", error.what())};
+  } catch (const std::exception& error) {
+    return {Code::no_memory, error.what()};
+  }
+}
+
+/// Sends `slot`, which is given up in any case.
+Status UcxChannel::post(const Lock& lock, MessageId id, Slot*& slot, std::size_t bytes) noexcept {
+  Slot& taken = *std::exchange(slot, nullptr);
+  Status status = prepare_endpoint(lock);
+  if (!status.ok()) {
+    taken.pool->give(taken);
+    return status;
+  }
+  ++in_flight_;
+  status = worker_.send(lock, *endpoint_, id, taken, bytes);
+  if (status.ok()) return {};
+  return {Code::peer, text("nothing can be sent to rank ", peer_, ": ", status.message())};
+}
+
+std::byte* UcxChannel::announce_begin() noexcept {
+  const Lock lock = worker_.lock();
+  if (open_announcement_ == nullptr) {
+    if (announcements_sent_ - peer_.announcements_popped >= kUnreadAnnouncements) return nullptr;
+    open_announcement_ = worker_.announcements().take(*this);
+  }
+  return open_announcement_ == nullptr ? nullptr : open_announcement_->room.data();
+}
+
+Status UcxChannel::announce_commit(const Announcement& announcement) noexcept {
+  const Lock lock = worker_.lock();
+  open_announcement_->set_header(AnnouncementMessage{prefix(announcements_sent_++), announcement});
+  return post(lock, kAnnouncement, open_announcement_, announcement.inline_bytes);
+}
+
+std::span<std::byte> UcxChannel::chunk_begin(std::size_t want) noexcept {
+  const Lock lock = worker_.lock();
+  if (chunks_sent_ >= peer_.chunks_granted) return {};
+  if (open_chunk_ == nullptr) open_chunk_ = worker_.chunks().take(*this);
+  if (open_chunk_ == nullptr) return {};
+  const std::size_t limit = std::min(open_chunk_->room.size(), static_cast<std::size_t>(peer_.chunk_bytes));
+  return open_chunk_->room.first(std::min(want, limit));
+}
+
+Status UcxChannel::chunk_commit(const Chunk& chunk) noexcept {
+  const Lock lock = worker_.lock();
+  open_chunk_->set_header(ChunkMessage{prefix(chunks_sent_++), chunk});
+  return post(lock, kChunk, open_chunk_, chunk.payload_bytes);
+}
+
+void UcxChannel::chunk_cancel() noexcept {
+  const Lock lock = worker_.lock();
+  if (open_chunk_ != nullptr) open_chunk_->pool->give(*std::exchange(open_chunk_, nullptr));
+}
+
+std::uint64_t UcxChannel::chunks_drained() noexcept {
+  const Lock lock = worker_.lock();
+  return peer_.chunks_popped;
+}
+
+bool UcxChannel::flushed() noexcept {
+  return flushed(worker_.lock());
+}
+
+bool UcxChannel::send_credits(const Lock& lock) noexcept {
+  const bool known =
+      told_.announcements_popped == announcements_read_ && told_.chunks_granted == demand_.granted;
+  if (!known && peer_status().ok()) {
+    Slot* slot = worker_.credits().take(*this);
+    if (slot == nullptr) return false;
+    slot->set_header(CreditMessage{prefix(0)});
+    const Status status = post(lock, kCredit, slot, 0);
+    if (!status.ok()) log::debug(status.message());  // check_peer() tells the engine
+  }
+  telling_ = false;
+  return true;
+}
+
+void UcxChannel::credits_due(const Lock& lock) noexcept {
+  if (std::exchange(telling_, true)) return;
+  worker_.tell_credits(lock, *this);
+}
+
+void UcxChannel::take_credits(const Credits& credits) noexcept {
+  peer_.announcements_popped = std::max(peer_.announcements_popped, credits.announcements_popped);
+  peer_.chunks_granted = std::max(peer_.chunks_granted, credits.chunks_granted);
+  peer_.chunks_popped = std::max(peer_.chunks_popped, credits.chunks_popped);
+  peer_.chunk_bytes = credits.chunk_bytes;
+}
+
+// Receiving
+
+bool UcxChannel::take_announcement(const AnnouncementMessage& message, void* data) noexcept {
+  take_credits(message.prefix.credits);
+  ArrivedAnnouncement& arrived = arrived_announcement(message.prefix.sequence);
+  if (message.prefix.sequence - announcements_read_ >= kUnreadAnnouncements || arrived.there) {
+    broken_ = "announced more than it was allowed to";
+    return false;
+  }
+  arrived = {true, {message.announcement, bytes_of(data)}, data};
+  return true;
+}
+
+const AnnouncementView* UcxChannel::announcement() noexcept {
+  const Lock lock = worker_.lock();
+  const ArrivedAnnouncement& next = arrived_announcement(announcements_read_);
+  return next.there ? &next.view : nullptr;
+}
+
+void UcxChannel::pop_announcement() noexcept {
+  const Lock lock = worker_.lock();
+  ArrivedAnnouncement& next = arrived_announcement(announcements_read_);
+  if (next.data != nullptr) worker_.release(lock, next.data);
+  next = {};
+  ++announcements_read_;
+  if (announcements_read_ - told_.announcements_popped >= kUntoldAnnouncements) credits_due(lock);
+}
+
+void UcxChannel::expect(std::int64_t bytes) noexcept {
+  const Lock lock = worker_.lock();
+  if (!withdrawn_) worker_.budget().expect(demand_, bytes);
+}
+
+bool UcxChannel::open_chunk(const ChunkMessage& message) noexcept {
+  take_credits(message.prefix.credits);
+  if (withdrawn_) return false;
+  const std::uint64_t sequence = message.prefix.sequence;
+  ArrivedChunk& arrived = arrived_chunk(sequence);
+  if (sequence < demand_.popped || sequence >= demand_.granted ||
+      arrived.state != ArrivedChunk::State::absent) {
+    broken_ = "sent more than it was allowed to";
+    return false;
+  }
+  arrived.state = ArrivedChunk::State::coming;
+  arrived.view.header = message.chunk;
+  worker_.budget().arrived(demand_, message.chunk.bytes);
+  return true;
+}
+
+void UcxChannel::put_chunk(std::uint64_t sequence, void* data, Slot* slot) noexcept {
+  ArrivedChunk& arrived = arrived_chunk(sequence);
+  arrived.state = ArrivedChunk::State::there;
+  arrived.data = data;
+  arrived.slot = slot;
+  arrived.view.payload = slot != nullptr ? slot->room.data() : bytes_of(data);
+}
+
+void UcxChannel::lose_chunk() noexcept {
+  broken_ = "sent a chunk that could not be received";
+}
+
+const ChunkView* UcxChannel::chunk() noexcept {
+  const Lock lock = worker_.lock();
+  const ArrivedChunk& next = arrived_chunk(chunks_read_);
+  return next.state == ArrivedChunk::State::there ? &next.view : nullptr;
+}
+
+void UcxChannel::pop_chunk() noexcept {
+  const Lock lock = worker_.lock();
+  drop(lock, arrived_chunk(chunks_read_++));
+  if (!withdrawn_) worker_.budget().popped(demand_);
+}
+
+void UcxChannel::drop(const Lock& lock, ArrivedChunk& arrived) noexcept {
+  if (arrived.data != nullptr) worker_.release(lock, arrived.data);
+  if (arrived.slot != nullptr) arrived.slot->pool->give(*arrived.slot);
+  arrived = {};
+}
+
+// Failure and end
+
+Status UcxChannel::peer_status() const noexcept {
+  if (endpoint_ != nullptr && endpoint_->error != UCS_OK)
+    return {Code::peer,
+            text("the connection to rank ", peer_, " is lost: ", ucs_status_string(endpoint_->error))};
+  if (broken_ != nullptr) return {Code::peer, text("rank ", peer_, " ", broken_)};
+  return {};
+}
+
+Status UcxChannel::check_peer() noexcept {
+  const Lock lock = worker_.lock();
+  Status status = peer_status();
+  if (!status.ok() && !std::exchange(withdrawn_, true)) worker_.budget().withdraw(demand_);
+  return status;
+}
+
+void UcxChannel::close(const Lock& lock) noexcept {
+  if (!std::exchange(withdrawn_, true)) worker_.budget().withdraw(demand_);
+  for (ArrivedAnnouncement& arrived : announcements_)
+    if (arrived.data != nullptr) worker_.release(lock, arrived.data);
+  for (ArrivedChunk& arrived : chunks_) drop(lock, arrived);
+  for (Slot* slot : {open_announcement_, open_chunk_})
+    if (slot != nullptr) slot->pool->give(*slot);
+}
+
+}  // namespace mpix::transport::ucx

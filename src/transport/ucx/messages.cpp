@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The worker's traffic: what it sends, and what its active message handlers do.
+#include <cstring>
+#include <exception>
+
+#include "base/log.hpp"
+#include "base/text.hpp"
+#include "transport/ucx/channel.hpp"
+#include "transport/ucx/transport.hpp"
+#include "transport/ucx/worker.hpp"
+
+namespace mpix::transport::ucx {
+
+Status UcxWorker::send(const Lock&, Endpoint& endpoint, MessageId id, Slot& slot,
+                       std::size_t bytes) noexcept {
+  ucp_request_param_t param{};
+  param.op_attr_mask = UCP_OP_ATTR_FIELD_CALLBACK | UCP_OP_ATTR_FIELD_USER_DATA | UCP_OP_ATTR_FIELD_FLAGS |
+                       UCP_OP_ATTR_FIELD_MEMORY_TYPE;
+  param.flags = id == kChunk ? chunk_flags_ : static_cast<std::uint32_t>(UCP_AM_SEND_FLAG_EAGER);
+  param.memory_type = UCS_MEMORY_TYPE_HOST;
+  param.cb.send = on_sent;
+  param.user_data = &slot;
+  const ucs_status_ptr_t request = ucp_am_send_nbx(endpoint.handle.get(), id, slot.header, slot.header_bytes,
+                                                   slot.room.data(), bytes, &param);
+  if (request == nullptr) {
+    slot.owner->sent();
+    slot.pool->give(slot);
+  } else if (UCS_PTR_IS_ERR(request)) {
+    slot.owner->sent();
+    slot.pool->give(slot);
+    return {Code::peer, text("ucp_am_send_nbx: ", ucs_status_string(UCS_PTR_STATUS(request)))};
+  }
+  return {};
+}
+
+void UcxWorker::on_sent(void* request, ucs_status_t status, void* user_data) {
+  Slot& slot = *static_cast<Slot*>(user_data);
+  if (status != UCS_OK) log::debug("a message was not sent: ", ucs_status_string(status));
+  if (slot.owner != nullptr) slot.owner->sent();
+  slot.pool->give(slot);
+  ucp_request_free(request);
+}
+
+UcxChannel* UcxWorker::find(const Prefix& prefix) const noexcept {
+  const auto transport = transports_.find(prefix.communicator);
+  return transport == transports_.end() ? nullptr : transport->second->find(prefix.source);
+}
+
+template <typename Message>
+bool UcxWorker::read_header(Message& message, const void* header, std::size_t bytes) noexcept {
+  if (bytes != sizeof(Message)) {
+    log::error("a message with a header of ", bytes, " bytes instead of ", sizeof(Message), " was dropped");
+    return false;
+  }
+  std::memcpy(&message, header, sizeof(Message));
+  return true;
+}
+
+ucs_status_t UcxWorker::on_announcement(void* worker, const void* header, std::size_t header_bytes,
+                                        void* data, std::size_t bytes, const ucp_am_recv_param_t*) {
+  AnnouncementMessage message;
+  if (!read_header(message, header, header_bytes)) return UCS_OK;
+  return static_cast<UcxWorker*>(worker)->receive_announcement(message, data, bytes);
+}
+
+ucs_status_t UcxWorker::on_chunk(void* worker, const void* header, std::size_t header_bytes, void* data,
+                                 std::size_t bytes, const ucp_am_recv_param_t* param) {
+  ChunkMessage message;
+  if (!read_header(message, header, header_bytes)) return UCS_OK;
+  const bool rendezvous = (param->recv_attr & UCP_AM_RECV_ATTR_FLAG_RNDV) != 0;
+  return static_cast<UcxWorker*>(worker)->receive_chunk(message, data, bytes, rendezvous);
+}
+
+ucs_status_t UcxWorker::on_credit(void* worker, const void* header, std::size_t header_bytes, void*,
+                                  std::size_t, const ucp_am_recv_param_t*) {
+  CreditMessage message;
+  if (!read_header(message, header, header_bytes)) return UCS_OK;
+  UcxChannel* const channel = static_cast<UcxWorker*>(worker)->find(message.prefix);
+  if (channel != nullptr)
+    channel->take_credits(message.prefix.credits);
+  else
+    log::debug("credit for communicator ", message.prefix.communicator, " came after its end");
+  return UCS_OK;
+}
+
+ucs_status_t UcxWorker::receive_announcement(const AnnouncementMessage& message, void* data,
+                                             std::size_t bytes) noexcept {
+  void* const kept = bytes > 0 ? data : nullptr;
+  const ucs_status_t keep = kept != nullptr ? UCS_INPROGRESS : UCS_OK;
+  if (UcxChannel* const channel = find(message.prefix))
+    return channel->take_announcement(message, kept) ? keep : UCS_OK;
+  try {
+    if (early_.keep({message, kept})) return keep;
+    log::debug("announcement for communicator ", message.prefix.communicator, " came after its end");
+  } catch (const std::exception&) {
+    failed_ = true;
+  }
+  return UCS_OK;
+}
+
+ucs_status_t UcxWorker::receive_chunk(const ChunkMessage& message, void* data, std::size_t bytes,
+                                      bool rendezvous) noexcept {
+  UcxChannel* const channel = find(message.prefix);
+  if (channel == nullptr) {
+    log::debug("chunk for communicator ", message.prefix.communicator, " came after its end");
+    return UCS_OK;
+  }
+  if (bytes != message.chunk.payload_bytes || bytes > chunk_bytes_ || !channel->open_chunk(message))
+    return UCS_OK;
+  if (rendezvous) return fetch_chunk(*channel, message, data, bytes);
+  channel->put_chunk(message.prefix.sequence, bytes > 0 ? data : nullptr, nullptr);
+  return bytes > 0 ? UCS_INPROGRESS : UCS_OK;
+}
+
+/// Lets the rendezvous protocol write into a slot of this rank; credit guarantees that one is free.
+ucs_status_t UcxWorker::fetch_chunk(UcxChannel& channel, const ChunkMessage& message, void* data,
+                                    std::size_t bytes) noexcept {
+  try {
+    if (fetches_.size() == 0) fetches_.add(*this, context_, chunk_slots_, chunk_bytes_);
+  } catch (const std::exception&) {
+    failed_ = true;
+  }
+  Slot* const slot = fetches_.take(channel);
+  if (slot == nullptr) {
+    channel.lose_chunk();
+    return UCS_OK;
+  }
+  slot->sequence = message.prefix.sequence;
+  ucp_request_param_t param{};
+  param.op_attr_mask =
+      UCP_OP_ATTR_FIELD_CALLBACK | UCP_OP_ATTR_FIELD_USER_DATA | UCP_OP_ATTR_FIELD_MEMORY_TYPE;
+  param.memory_type = UCS_MEMORY_TYPE_HOST;
+  param.cb.recv_am = on_fetched;
+  param.user_data = slot;
+  const ucs_status_ptr_t request =
+      ucp_am_recv_data_nbx(worker_.get(), data, slot->room.data(), bytes, &param);
+  if (request == nullptr || UCS_PTR_IS_ERR(request)) fetched(*slot, UCS_PTR_STATUS(request));
+  return UCS_INPROGRESS;
+}
+
+void UcxWorker::on_fetched(void* request, ucs_status_t status, std::size_t, void* user_data) {
+  Slot& slot = *static_cast<Slot*>(user_data);
+  slot.worker->fetched(slot, status);
+  ucp_request_free(request);
+}
+
+void UcxWorker::fetched(Slot& slot, ucs_status_t status) noexcept {
+  if (slot.owner == nullptr) {
+    slot.pool->give(slot);
+  } else if (status == UCS_OK) {
+    slot.owner->put_chunk(slot.sequence, nullptr, &slot);
+  } else {
+    log::debug("a chunk was not received: ", ucs_status_string(status));
+    slot.owner->lose_chunk();
+    slot.pool->give(slot);
+  }
+}
+
+}  // namespace mpix::transport::ucx

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "transport/ucx/slots.hpp"
+
+namespace mpix::transport::ucx {
+
+void SlotPool::add(UcxWorker& worker, const UcxContext& context, std::size_t count, std::size_t bytes) {
+  std::byte* next = nullptr;
+  if (bytes > 0) {
+    memory_.reserve(memory_.size() + 1);
+    memory_.emplace_back(context, count * bytes);
+    next = memory_.back().data();
+  }
+  slots_.reserve(slots_.size() + count);
+  free_.reserve(slots_.size() + count);
+  for (std::size_t i = 0; i < count; ++i) {
+    slots_.push_back(std::make_unique<Slot>());
+    Slot& slot = *slots_.back();
+    slot.pool = this;
+    slot.worker = &worker;
+    if (bytes > 0) slot.room = {next + i * bytes, bytes};
+    free_.push_back(&slot);
+  }
+}
+
+Slot* SlotPool::take(UcxChannel& owner) noexcept {
+  if (free_.empty()) return nullptr;
+  Slot* const slot = free_.back();
+  free_.pop_back();
+  slot->owner = &owner;
+  return slot;
+}
+
+void SlotPool::give(Slot& slot) noexcept {
+  slot.owner = nullptr;
+  free_.push_back(&slot);  // within what add() reserved
+}
+
+void SlotPool::disown(const UcxChannel& owner) noexcept {
+  for (const auto& slot : slots_)
+    if (slot->owner == &owner) slot->owner = nullptr;
+}
+
+}  // namespace mpix::transport::ucx

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/// Staging memory in slots of one size, each with what must live until UCX is done with it.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "handle/ucx.hpp"
+#include "transport/ucx/wire.hpp"
+
+namespace mpix::transport::ucx {
+
+class UcxChannel;
+class UcxWorker;
+class SlotPool;
+
+/// One message on its way.
+struct Slot {
+  std::span<std::byte> room;  ///< for the payload
+  SlotPool* pool = nullptr;
+  UcxWorker* worker = nullptr;
+  UcxChannel* owner = nullptr;  ///< null once the channel is gone
+  std::uint64_t sequence = 0;   ///< of the chunk that is received here
+  alignas(ChunkMessage) std::byte header[sizeof(ChunkMessage)]{};
+  std::size_t header_bytes = 0;
+
+  template <typename Message>
+  void set_header(const Message& message) noexcept {
+    static_assert(sizeof(Message) <= sizeof(header));
+    std::memcpy(header, &message, sizeof(Message));
+    header_bytes = sizeof(Message);
+  }
+};
+
+/// Slots are handed out last in, first out, so that a few of them stay in the caches.
+class SlotPool {
+ public:
+  SlotPool() noexcept = default;
+  SlotPool(const SlotPool&) = delete;
+  SlotPool& operator=(const SlotPool&) = delete;
+
+  /// Adds `count` slots of `bytes` bytes (0: headers only). Throws Error, std::bad_alloc.
+  void add(UcxWorker& worker, const UcxContext& context, std::size_t count, std::size_t bytes);
+  std::size_t size() const noexcept { return slots_.size(); }
+  bool all_free() const noexcept { return free_.size() == slots_.size(); }
+
+  /// A slot for `owner`, or null while none is free.
+  Slot* take(UcxChannel& owner) noexcept;
+  void give(Slot& slot) noexcept;
+  /// Lets go of a channel that ends before its messages.
+  void disown(const UcxChannel& owner) noexcept;
+
+ private:
+  std::vector<UcxMemory> memory_;
+  std::vector<std::unique_ptr<Slot>> slots_;
+  std::vector<Slot*> free_;
+};
+
+}  // namespace mpix::transport::ucx

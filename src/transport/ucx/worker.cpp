@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "transport/ucx/worker.hpp"
+
+#include <sched.h>
+
+#include <algorithm>
+#include <chrono>
+#include <filesystem>
+
+#include "base/log.hpp"
+#include "base/text.hpp"
+#include "transport/ucx/channel.hpp"
+#include "transport/ucx/transport.hpp"
+
+namespace mpix::transport::ucx {
+namespace {
+
+constexpr std::size_t kLeastSlots = 4;
+constexpr std::size_t kAnnouncementSlots = 64;
+constexpr std::size_t kMostInline = std::size_t{8} << 10;
+constexpr std::size_t kAlignment = 64;
+constexpr int kProgressRounds = 4;
+constexpr std::chrono::seconds kClosingTime{10};
+
+std::size_t align_down(std::size_t bytes) {
+  return bytes / kAlignment * kAlignment;
+}
+
+std::size_t largest_chunk(const Config& config) {
+  const std::int64_t share = config.net_staging / static_cast<std::int64_t>(kLeastSlots);
+  return std::max(align_down(static_cast<std::size_t>(std::min(config.net_chunk, share))), kAlignment);
+}
+
+/// Without such devices messages go over TCP, where rendezvous costs more than the copies that it saves.
+bool has_rdma_devices() {
+  std::error_code error;
+  return std::filesystem::directory_iterator("/sys/class/infiniband", error) !=
+         std::filesystem::directory_iterator();
+}
+
+UcxContext make_context(const Config& config) {
+  const UcxConfig settings = read_ucx_config();
+  if (!config.net_devices.empty()) modify(settings, "NET_DEVICES", config.net_devices.c_str());
+  ucp_params_t params{};
+  params.field_mask = UCP_PARAM_FIELD_FEATURES | UCP_PARAM_FIELD_NAME;
+  params.features = UCP_FEATURE_AM;
+  params.name = "mpix-layout";
+  return create_ucx_context(params, settings);
+}
+
+UcxWorkerHandle make_worker(const UcxContext& context) {
+  ucp_worker_params_t params{};
+  params.field_mask = UCP_WORKER_PARAM_FIELD_THREAD_MODE;
+  params.thread_mode = UCS_THREAD_MODE_SERIALIZED;  // by the mutex
+  return create_ucx_worker(context, params);
+}
+
+}  // namespace
+
+UcxWorker::UcxWorker(const Config& config)
+    : chunk_bytes_(largest_chunk(config)),
+      chunk_slots_(std::max(static_cast<std::size_t>(config.net_staging) / chunk_bytes_, kLeastSlots)),
+      chunk_flags_(has_rdma_devices() ? 0 : UCP_AM_SEND_FLAG_EAGER),
+      context_(make_context(config)),
+      budget_(chunk_slots_, chunk_bytes_, kWindow),
+      worker_(make_worker(context_)) {
+  query_limits();
+  announcements_.add(*this, context_, kAnnouncementSlots, inline_limit_);
+  set_handler(kAnnouncement, on_announcement);
+  set_handler(kChunk, on_chunk);
+  set_handler(kCredit, on_credit);
+  log::info(description());
+}
+
+UcxWorker::~UcxWorker() {
+  close_endpoints();
+  for (const EarlyAnnouncement& arrival : early_.take_all())
+    if (arrival.data != nullptr) release(lock(), arrival.data);
+}
+
+void UcxWorker::query_limits() {
+  ucp_worker_attr_t attributes{};
+  attributes.field_mask =
+      UCP_WORKER_ATTR_FIELD_ADDRESS | UCP_WORKER_ATTR_FIELD_MAX_AM_HEADER | UCP_WORKER_ATTR_FIELD_THREAD_MODE;
+  const Status status = ucx_status(ucp_worker_query(worker_.get(), &attributes), "ucp_worker_query");
+  if (!status.ok()) throw Error(status);
+  const auto* const bytes = reinterpret_cast<const std::byte*>(attributes.address);
+  address_.assign(bytes, bytes + attributes.address_length);
+  ucp_worker_release_address(worker_.get(), attributes.address);
+  if (attributes.max_am_header < 2 * sizeof(ChunkMessage))
+    throw Error(Code::internal, text("UCX's headers have at most ", attributes.max_am_header, " bytes here"));
+  // An announcement that fits where a header would fit is sent in one piece.
+  inline_limit_ = align_down(std::min(attributes.max_am_header - sizeof(AnnouncementMessage), kMostInline));
+  thread_mode_ = attributes.thread_mode;
+  if (thread_mode_ == UCS_THREAD_MODE_SINGLE)
+    log::info("this UCX serves one thread; exchanges from several threads are not safe between nodes");
+}
+
+std::string UcxWorker::description() const {
+  return text("UCX ", ucp_get_version_string(), ": ", chunk_slots_, " chunks of ", chunk_bytes_,
+              " bytes each way, ", inline_limit_, " bytes inline, ",
+              chunk_flags_ == 0 ? "rendezvous where UCX prefers it" : "eager", ", ",
+              thread_mode_ == UCS_THREAD_MODE_SINGLE ? "one thread" : "any thread");
+}
+
+void UcxWorker::set_handler(MessageId id, ucp_am_recv_callback_t callback) {
+  ucp_am_handler_param_t param{};
+  param.field_mask = UCP_AM_HANDLER_PARAM_FIELD_ID | UCP_AM_HANDLER_PARAM_FIELD_FLAGS |
+                     UCP_AM_HANDLER_PARAM_FIELD_CB | UCP_AM_HANDLER_PARAM_FIELD_ARG;
+  param.id = id;
+  param.flags = UCP_AM_FLAG_WHOLE_MSG;
+  if (id != kCredit) param.flags |= UCP_AM_FLAG_PERSISTENT_DATA;
+  param.cb = callback;
+  param.arg = this;
+  const Status status =
+      ucx_status(ucp_worker_set_am_recv_handler(worker_.get(), &param), "ucp_worker_set_am_recv_handler");
+  if (!status.ok()) throw Error(status);
+}
+
+Status UcxWorker::progress(bool& happened) noexcept {
+  Lock lock(mutex_, std::try_to_lock);
+  if (!lock.owns_lock()) {  // another thread does it
+    happened = false;
+    return {};
+  }
+  happened = progress(lock);
+  if (failed_) return {Code::no_memory, "no memory for a message from another node"};
+  return {};
+}
+
+bool UcxWorker::progress(const Lock& lock) noexcept {
+  bool happened = false;
+  for (int round = 0; round < kProgressRounds && ucp_worker_progress(worker_.get()) != 0; ++round)
+    happened = true;
+  budget_.grant([&](Demand& demand) { demand.owner->credits_due(lock); });
+  if (!telling_.empty())
+    std::erase_if(telling_, [&](UcxChannel* channel) { return channel->send_credits(lock); });
+  return happened;
+}
+
+void UcxWorker::add_transport(const Lock&, std::uint64_t communicator, UcxTransport& transport) {
+  transports_.emplace(communicator, &transport);
+}
+
+void UcxWorker::remove_transport(const Lock& lock, std::uint64_t communicator) noexcept {
+  transports_.erase(communicator);
+  for (const EarlyAnnouncement& arrival : early_.close(communicator))
+    if (arrival.data != nullptr) release(lock, arrival.data);
+}
+
+void UcxWorker::add_channel(const Lock&) {
+  if (chunks_.size() == 0) chunks_.add(*this, context_, chunk_slots_, chunk_bytes_);
+  telling_.reserve(channels_ + 1);
+  budget_.reserve(channels_ + 1);
+  while (credits_.size() < channels_ + 1) credits_.add(*this, context_, 8, 0);
+  ++channels_;
+}
+
+void UcxWorker::remove_channel(const Lock&, UcxChannel& channel) noexcept {
+  --channels_;
+  std::erase(telling_, &channel);
+  for (SlotPool* pool : {&announcements_, &chunks_, &credits_, &fetches_}) pool->disown(channel);
+}
+
+std::vector<EarlyAnnouncement> UcxWorker::take_early(const Lock&, std::uint64_t communicator, int source) {
+  return early_.take(communicator, static_cast<std::uint64_t>(source));
+}
+
+Endpoint& UcxWorker::endpoint(const Lock&, std::span<const std::byte> address) {
+  if (address.empty()) throw Error(Code::peer, "it has no UCX address");
+  if (closed_) throw Error(Code::peer, "UCX is closed");
+  auto& known = endpoints_[{address.begin(), address.end()}];
+  if (known == nullptr) {
+    auto made = std::make_unique<Endpoint>();
+    made->handle = UcxEndpoint(worker_, address, on_endpoint_error, made.get());
+    known = std::move(made);
+  }
+  return *known;
+}
+
+void UcxWorker::on_endpoint_error(void* endpoint, ucp_ep_h, ucs_status_t status) {
+  static_cast<Endpoint*>(endpoint)->error = status;
+  log::debug("a UCX endpoint failed: ", ucs_status_string(status));
+}
+
+std::vector<UcxRequest> UcxWorker::start_closing() noexcept {
+  std::vector<UcxRequest> closing;
+  for (auto& [address, endpoint] : endpoints_) {
+    if (endpoint->handle.get() == nullptr) continue;
+    UcxRequest request = endpoint->handle.close(endpoint->error != UCS_OK);
+    if (request.get() != nullptr) closing.push_back(std::move(request));
+  }
+  return closing;
+}
+
+void UcxWorker::close_endpoints() noexcept {
+  const Lock held = lock();
+  closed_ = true;
+  std::vector<UcxRequest> closing = start_closing();
+  const auto deadline = std::chrono::steady_clock::now() + kClosingTime;
+  while (!closing.empty() && std::chrono::steady_clock::now() < deadline) {
+    if (!progress(held)) sched_yield();
+    std::erase_if(closing, [](const UcxRequest& request) {
+      return ucp_request_check_status(request.get()) != UCS_INPROGRESS;
+    });
+  }
+  if (!closing.empty()) log::warn(closing.size(), " UCX endpoints did not close in time");
+}
+
+}  // namespace mpix::transport::ucx

@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/// What the channels of all communicators of this process share: one UCX worker, the endpoints, and the
+/// staging memory of both directions.
+///
+/// Closing, in this order: UcxTransport::flush() of each communicator, so that nothing is left to be sent; in
+/// the end close_endpoints(); a barrier over MPI, so that no rank's worker goes away while a peer closes;
+/// then the destructor. Never from a static destructor.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "base/config.hpp"
+#include "base/status.hpp"
+#include "handle/ucx.hpp"
+#include "transport/ucx/budget.hpp"
+#include "transport/ucx/early.hpp"
+#include "transport/ucx/slots.hpp"
+
+namespace mpix::transport::ucx {
+
+class UcxTransport;
+
+/// The way to one peer process; `error` once it is known to be gone.
+struct Endpoint {
+  UcxEndpoint handle;
+  ucs_status_t error = UCS_OK;
+};
+
+/// Any thread may call any method; those that take a Lock are for channels and transports, which hold it.
+class UcxWorker {
+ public:
+  using Lock = std::unique_lock<std::mutex>;
+
+  /// Throws Error (internal, no_memory; argument for devices that UCX does not accept).
+  explicit UcxWorker(const Config& config);
+  UcxWorker(const UcxWorker&) = delete;
+  UcxWorker& operator=(const UcxWorker&) = delete;
+  ~UcxWorker();
+
+  /// To be given to every rank that may connect. Its length differs between processes.
+  std::span<const std::byte> address() const noexcept { return address_; }
+  /// UCX's version and the limits in force, for humans.
+  std::string description() const;
+  /// Sends what is left to send, tells the peers and closes; waits a bounded time.
+  void close_endpoints() noexcept;
+
+  Status progress(bool& happened) noexcept;
+
+  Lock lock() noexcept { return Lock(mutex_); }
+  std::size_t inline_limit() const noexcept { return inline_limit_; }
+  std::size_t chunk_bytes() const noexcept { return chunk_bytes_; }
+
+  // With the lock held:
+  bool progress(const Lock& lock) noexcept;
+  void add_transport(const Lock&, std::uint64_t communicator, UcxTransport& transport);
+  void remove_transport(const Lock&, std::uint64_t communicator) noexcept;
+  /// Prepares for one more channel, so that nothing that it does later allocates.
+  void add_channel(const Lock&);
+  /// Forgets a channel, whatever is under way for it.
+  void remove_channel(const Lock&, UcxChannel& channel) noexcept;
+  std::vector<EarlyAnnouncement> take_early(const Lock&, std::uint64_t communicator, int source);
+
+  /// Throws Error (peer).
+  Endpoint& endpoint(const Lock&, std::span<const std::byte> address);
+  SlotPool& announcements() noexcept { return announcements_; }
+  SlotPool& chunks() noexcept { return chunks_; }
+  SlotPool& credits() noexcept { return credits_; }
+  ReceiveBudget& budget() noexcept { return budget_; }
+  /// Sends a slot's header and the first `bytes` of its room; the slot goes back to its pool.
+  Status send(const Lock&, Endpoint& endpoint, MessageId id, Slot& slot, std::size_t bytes) noexcept;
+  /// Lets `channel` send its credits when it can.
+  void tell_credits(const Lock&, UcxChannel& channel) noexcept { telling_.push_back(&channel); }
+  void release(const Lock&, void* data) noexcept { ucp_am_data_release(worker_.get(), data); }
+
+ private:
+  void set_handler(MessageId id, ucp_am_recv_callback_t callback);
+  void query_limits();
+  UcxChannel* find(const Prefix& prefix) const noexcept;
+  template <typename Message>
+  static bool read_header(Message& message, const void* header, std::size_t bytes) noexcept;
+  ucs_status_t receive_announcement(const AnnouncementMessage& message, void* data,
+                                    std::size_t bytes) noexcept;
+  ucs_status_t receive_chunk(const ChunkMessage& message, void* data, std::size_t bytes,
+                             bool rendezvous) noexcept;
+  ucs_status_t fetch_chunk(UcxChannel& channel, const ChunkMessage& message, void* data,
+                           std::size_t bytes) noexcept;
+  void fetched(Slot& slot, ucs_status_t status) noexcept;
+  std::vector<UcxRequest> start_closing() noexcept;
+
+  static ucs_status_t on_announcement(void*, const void*, std::size_t, void*, std::size_t,
+                                      const ucp_am_recv_param_t*);
+  static ucs_status_t on_chunk(void*, const void*, std::size_t, void*, std::size_t,
+                               const ucp_am_recv_param_t*);
+  static ucs_status_t on_credit(void*, const void*, std::size_t, void*, std::size_t,
+                                const ucp_am_recv_param_t*);
+  static void on_sent(void* request, ucs_status_t status, void* slot);
+  static void on_fetched(void* request, ucs_status_t status, std::size_t bytes, void* slot);
+  static void on_endpoint_error(void* endpoint, ucp_ep_h, ucs_status_t status);
+
+  std::mutex mutex_;
+  std::size_t chunk_bytes_, chunk_slots_;
+  std::size_t inline_limit_ = 0;
+  std::uint32_t chunk_flags_ = 0;
+  ucs_thread_mode_t thread_mode_ = UCS_THREAD_MODE_SINGLE;
+  bool failed_ = false;  ///< a message could not be kept
+  bool closed_ = false;
+  std::size_t channels_ = 0;
+  UcxContext context_;
+  SlotPool announcements_, chunks_, credits_, fetches_;
+  ReceiveBudget budget_;
+  UcxWorkerHandle worker_;
+  std::vector<std::byte> address_;
+  std::map<std::vector<std::byte>, std::unique_ptr<Endpoint>> endpoints_;
+  EarlyArrivals early_;
+  std::unordered_map<std::uint64_t, UcxTransport*> transports_;
+  std::vector<UcxChannel*> telling_;
+};
+
+}  // namespace mpix::transport::ucx
