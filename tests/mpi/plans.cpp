@@ -1,0 +1,283 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/// Planned exchanges: many starts, several in flight, lifetimes, statistics, hints.
+#include <algorithm>
+#include <cstddef>
+#include <deque>
+
+#include "tests/support/exchange.hpp"
+
+namespace mpix::test {
+namespace {
+
+constexpr Volume kSmall{.unit = 4, .most = 3000};
+constexpr Volume kLarge{.unit = 64, .most = 400000};
+
+MPIX_Layout_plan make_plan(const Case& t, const Layouts& layouts, MPI_Info info = MPI_INFO_NULL) {
+  MPIX_Layout_plan plan = MPIX_LAYOUT_PLAN_NULL;
+  OK(MPIX_Alltoallv_layout_init(layouts.send.layout(), layouts.recv.layout(), t.comm, info, &plan));
+  REQUIRE(plan != MPIX_LAYOUT_PLAN_NULL);
+  return plan;
+}
+
+void run(MPIX_Layout_plan plan, Data& data) {
+  MPI_Request request = MPI_REQUEST_NULL;
+  OK(MPIX_Layout_plan_start(plan, data.sendbuf(), data.recvbuf(), &request));
+  OK(MPI_Wait(&request, MPI_STATUS_IGNORE));
+}
+
+std::int64_t sum(const std::vector<ByteMap>& maps) {
+  std::int64_t bytes = 0;
+  for (const ByteMap& map : maps) bytes += total(map);
+  return bytes;
+}
+
+std::int64_t peers(const std::vector<ByteMap>& maps) {
+  return std::count_if(maps.begin(), maps.end(), [](const ByteMap& map) { return total(map) > 0; });
+}
+
+std::int64_t runs(const std::vector<ByteMap>& maps) {
+  std::int64_t all = 0;
+  for (const ByteMap& map : maps) all += joined_runs(map);
+  return all;
+}
+
+MPIX_Layout_stats stats_of(MPIX_Layout_plan plan) {
+  MPIX_Layout_stats stats = {};
+  stats.size = sizeof stats;
+  OK(MPIX_Layout_plan_get_stats(plan, &stats));
+  return stats;
+}
+
+std::int64_t moved(const MPIX_Layout_stats& s) {
+  return s.self_bytes + s.shm_inline_bytes + s.shm_ring_bytes + s.shm_mapped_bytes + s.shm_attach_bytes +
+         s.net_bytes;
+}
+
+}  // namespace
+
+MPI_TEST(started_on_many_buffers) {
+  for (const Volume& volume : {kSmall, kLarge}) {
+    const Layouts layouts = random_layouts(t.comm, t.shared.bits(), t.own, volume, true);
+    MPIX_Layout_plan plan = make_plan(t, layouts);
+    for (int round = 0; round < 5; ++round) {
+      Data data(t.comm, t.own, layouts);
+      run(plan, data);
+      data.verify(text("start ", round));
+    }
+    OK(MPIX_Layout_plan_free(&plan));
+    EXPECT(plan == MPIX_LAYOUT_PLAN_NULL);
+  }
+}
+
+MPI_TEST(started_on_one_buffer_again) {
+  const Layouts layouts = random_layouts(t.comm, t.shared.bits(), t.own, kLarge, false);
+  MPIX_Layout_plan plan = make_plan(t, layouts);
+  Data data(t.comm, t.own, layouts);
+  for (int round = 0; round < 5; ++round) {
+    run(plan, data);
+    data.verify(text("start ", round));
+    data.refresh();
+  }
+  OK(MPIX_Layout_plan_free(&plan));
+}
+
+MPI_TEST(planned_in_place) {
+  const Volume volume{.unit = 8, .most = 100000, .symmetric = true};
+  const Layouts layouts = random_layouts(t.comm, t.shared.bits(), t.own, volume, true);
+  MPIX_Layout_plan plan = MPIX_LAYOUT_PLAN_NULL;
+  OK(MPIX_Alltoallv_layout_init(layouts.recv.layout(), layouts.recv.layout(), t.comm, MPI_INFO_NULL, &plan));
+  Data data(t.comm, t.own, layouts, InPlace::yes);
+  for (int round = 0; round < 3; ++round) {
+    MPI_Request request = MPI_REQUEST_NULL;
+    OK(MPIX_Layout_plan_start(plan, MPI_IN_PLACE, data.recvbuf(), &request));
+    OK(MPI_Wait(&request, MPI_STATUS_IGNORE));
+    data.verify("planned in place");
+    data.refresh();
+  }
+  OK(MPIX_Layout_plan_free(&plan));
+}
+
+MPI_TEST(two_plans_in_flight) {
+  const Layouts one = random_layouts(t.comm, t.shared.bits(), t.own, kLarge, false);
+  const Layouts two = random_layouts(t.comm, t.shared.bits(), t.own, kSmall, true);
+  MPIX_Layout_plan plans[2] = {make_plan(t, one), make_plan(t, two)};
+  for (int round = 0; round < 4; ++round) {
+    Data first(t.comm, t.own, one), second(t.comm, t.own, two);
+    MPI_Request requests[2];
+    OK(MPIX_Layout_plan_start(plans[0], first.sendbuf(), first.recvbuf(), &requests[0]));
+    OK(MPIX_Layout_plan_start(plans[1], second.sendbuf(), second.recvbuf(), &requests[1]));
+    OK(MPI_Waitall(2, requests, MPI_STATUSES_IGNORE));
+    first.verify("first plan");
+    second.verify("second plan");
+  }
+  for (MPIX_Layout_plan& plan : plans) OK(MPIX_Layout_plan_free(&plan));
+}
+
+MPI_TEST(started_again_before_completion) {
+  const Layouts layouts = random_layouts(t.comm, t.shared.bits(), t.own, kLarge, false);
+  MPIX_Layout_plan plan = make_plan(t, layouts);
+  std::deque<Data> data;
+  for (int i = 0; i < 4; ++i) data.emplace_back(t.comm, t.own, layouts);
+  std::vector<MPI_Request> requests(data.size());
+  for (std::size_t i = 0; i < data.size(); ++i)
+    OK(MPIX_Layout_plan_start(plan, data[i].sendbuf(), data[i].recvbuf(), &requests[i]));
+  OK(MPI_Waitall(4, requests.data(), MPI_STATUSES_IGNORE));
+  for (Data& d : data) d.verify("started again before completion");
+  OK(MPIX_Layout_plan_free(&plan));
+}
+
+MPI_TEST(freed_before_completion) {
+  const Layouts layouts = random_layouts(t.comm, t.shared.bits(), t.own, kLarge, false);
+  MPIX_Layout_plan plan = make_plan(t, layouts);
+  Data data(t.comm, t.own, layouts);
+  MPI_Request request = MPI_REQUEST_NULL;
+  OK(MPIX_Layout_plan_start(plan, data.sendbuf(), data.recvbuf(), &request));
+  OK(MPIX_Layout_plan_free(&plan));
+  OK(MPI_Wait(&request, MPI_STATUS_IGNORE));
+  data.verify("plan freed before completion");
+}
+
+MPI_TEST(layouts_freed_after_init) {
+  Layouts layouts = random_layouts(t.comm, t.shared.bits(), t.own, kLarge, true);
+  MPIX_Layout_plan plan = make_plan(t, layouts);
+  OK(layouts.send.free_layout());
+  OK(layouts.recv.free_layout());
+  for (int round = 0; round < 2; ++round) {
+    Data data(t.comm, t.own, layouts);
+    run(plan, data);
+    data.verify("layouts freed after init");
+  }
+  OK(MPIX_Layout_plan_free(&plan));
+}
+
+MPI_TEST(communicator_freed_before_the_plan) {
+  MPI_Comm copy;
+  OK(MPI_Comm_dup(t.comm, &copy));
+  const Layouts layouts = random_layouts(t.comm, t.shared.bits(), t.own, kLarge, false);
+  MPIX_Layout_plan plan = MPIX_LAYOUT_PLAN_NULL;
+  OK(MPIX_Alltoallv_layout_init(layouts.send.layout(), layouts.recv.layout(), copy, MPI_INFO_NULL, &plan));
+  OK(MPI_Comm_free(&copy));
+  OK(MPIX_Layout_plan_free(&plan));
+}
+
+MPI_TEST(one_shot_and_planned_mixed) {
+  const Layouts layouts = random_layouts(t.comm, t.shared.bits(), t.own, kLarge, false);
+  MPIX_Layout_plan plan = make_plan(t, layouts);
+  Data planned(t.comm, t.own, layouts);
+  for (int round = 0; round < 4; ++round) {
+    Running blocking(t, t.comm, kSmall, true), nonblocking(t, t.comm, kLarge);
+    MPI_Request request = MPI_REQUEST_NULL;
+    nonblocking.start();
+    OK(MPIX_Layout_plan_start(plan, planned.sendbuf(), planned.recvbuf(), &request));
+    blocking.run();
+    MPI_Request both[2] = {request, nonblocking.request};
+    OK(MPI_Waitall(2, both, MPI_STATUSES_IGNORE));
+    blocking.verify("blocking");
+    nonblocking.verify("nonblocking");
+    planned.verify("planned");
+    planned.refresh();
+  }
+  OK(MPIX_Layout_plan_free(&plan));
+}
+
+MPI_TEST(statistics) {
+  for (const bool nested : {false, true}) {
+    const Layouts layouts = random_layouts(t.comm, t.shared.bits(), t.own, kLarge, nested);
+    MPIX_Layout_plan plan = make_plan(t, layouts);
+    MPIX_Layout_stats s = stats_of(plan);
+    EXPECT(s.size == sizeof s && s.starts == 0 && s.completions == 0 && moved(s) == 0 && s.chunks == 0);
+    EXPECT(s.send_bytes == sum(layouts.send.maps()), s.send_bytes);
+    EXPECT(s.recv_bytes == sum(layouts.recv.maps()), s.recv_bytes);
+    EXPECT(s.send_peers == peers(layouts.send.maps()), s.send_peers);
+    EXPECT(s.recv_peers == peers(layouts.recv.maps()), s.recv_peers);
+    EXPECT(s.send_blocks >= runs(layouts.send.maps()) && s.send_blocks <= s.send_bytes, s.send_blocks);
+    EXPECT(s.recv_blocks >= runs(layouts.recv.maps()) && s.recv_blocks <= s.recv_bytes, s.recv_blocks);
+    EXPECT(s.plan_bytes > 0 && s.plan_seconds >= 0 && s.plan_seconds < 60);
+    Data data(t.comm, t.own, layouts);
+    for (int round = 1; round <= 3; ++round) {
+      MPI_Request request = MPI_REQUEST_NULL;
+      OK(MPIX_Layout_plan_start(plan, data.sendbuf(), data.recvbuf(), &request));
+      EXPECT(stats_of(plan).starts == round);
+      OK(MPI_Wait(&request, MPI_STATUS_IGNORE));
+      s = stats_of(plan);
+      EXPECT(s.completions == round, s.completions);
+      EXPECT(moved(s) == round * s.send_bytes, moved(s), " after ", round, " of ", s.send_bytes);
+    }
+    EXPECT(s.self_bytes == 3 * total(layouts.send.maps()[static_cast<std::size_t>(t.rank)]), s.self_bytes);
+    OK(MPIX_Layout_plan_free(&plan));
+  }
+}
+
+/// Runs of segments that do not touch are known exactly.
+MPI_TEST(statistics_of_segments) {
+  const auto peers_of = [&](std::int64_t first) {
+    std::vector<ByteMap> maps(static_cast<std::size_t>(t.size));
+    for (std::size_t p = 0; p < maps.size(); ++p)
+      for (std::int64_t k = 0; k < 10; ++k)
+        maps[p].push_back({first + 400 * k + 10 * static_cast<std::int64_t>(p), 5});
+    return maps;
+  };
+  Layouts layouts;
+  layouts.send = side_of_maps(peers_of(0), "send");
+  layouts.recv = side_of_maps(peers_of(-3), "recv");
+  MPIX_Layout_plan plan = make_plan(t, layouts);
+  const MPIX_Layout_stats s = stats_of(plan);
+  EXPECT(s.send_blocks == 10 * t.size && s.recv_blocks == 10 * t.size, s.send_blocks, ' ', s.recv_blocks);
+  OK(MPIX_Layout_plan_free(&plan));
+}
+
+/// A program compiled against an earlier, shorter structure gets no more than it has room for.
+MPI_TEST(statistics_of_a_shorter_structure) {
+  const Layouts layouts = random_layouts(t.comm, t.shared.bits(), t.own, kSmall, false);
+  MPIX_Layout_plan plan = make_plan(t, layouts);
+  MPIX_Layout_stats s;
+  fill_pattern(std::as_writable_bytes(std::span(&s, 1)), 5);
+  const MPIX_Layout_stats before = s;
+  s.size = offsetof(MPIX_Layout_stats, recv_bytes);
+  OK(MPIX_Layout_plan_get_stats(plan, &s));
+  EXPECT(s.send_bytes == sum(layouts.send.maps()));
+  EXPECT(s.recv_bytes == before.recv_bytes && s.chunks == before.chunks, "wrote past the given size");
+  OK(MPIX_Layout_plan_free(&plan));
+}
+
+MPI_TEST(hints) {
+  const Layouts layouts =
+      random_layouts(t.comm, t.shared.bits(), t.own, {.unit = 100000, .most = 400000}, false);
+  const std::vector<std::pair<const char*, const char*>> hints = {
+      {"mpix_layout_mapped", "off"},  {"mpix_layout_attach", "off"}, {"mpix_layout_attach", "on"},
+      {"mpix_layout_streaming", "0"}, {"mpix_layout_timeout", "33"}, {"some_other_library", "7"}};
+  for (const auto& [key, value] : hints) {
+    MPI_Info info = MPI_INFO_NULL;
+    OK(MPI_Info_create(&info));
+    OK(MPI_Info_set(info, key, value));
+    MPIX_Layout_plan plan = make_plan(t, layouts, info);
+    OK(MPI_Info_free(&info));
+    Data data(t.comm, t.own, layouts, InPlace::no, MemoryKind::mapped, MemoryKind::mapped);
+    run(plan, data);
+    data.verify(text(key, '=', value));
+    if (std::string(key) == "mpix_layout_mapped") EXPECT(stats_of(plan).shm_mapped_bytes == 0);
+    if (std::string(key) == "mpix_layout_attach" && std::string(value) == "off")
+      EXPECT(stats_of(plan).shm_attach_bytes == 0);
+    OK(MPIX_Layout_plan_free(&plan));
+  }
+}
+
+MPI_TEST(hints_that_differ_between_ranks) {
+  const Layouts layouts =
+      random_layouts(t.comm, t.shared.bits(), t.own, {.unit = 1000, .most = 400000}, false);
+  MPI_Info info = MPI_INFO_NULL;
+  OK(MPI_Info_create(&info));
+  static const std::vector<const char*> choices = {"off", "auto", "on"};
+  OK(MPI_Info_set(info, "mpix_layout_mapped", t.own.chance(50) ? "on" : "off"));
+  OK(MPI_Info_set(info, "mpix_layout_attach", t.own.pick(choices)));
+  MPIX_Layout_plan plan = make_plan(t, layouts, info);
+  OK(MPI_Info_free(&info));
+  for (int round = 0; round < 3; ++round) {
+    Data data(t.comm, t.own, layouts);
+    run(plan, data);
+    data.verify("hints that differ");
+  }
+  OK(MPIX_Layout_plan_free(&plan));
+}
+
+}  // namespace mpix::test
