@@ -4,7 +4,7 @@
 set -eu
 packages="ca-certificates git g++ gcc gfortran make autoconf automake libtool pkg-config python3 python3-venv
   libopenmpi-dev openmpi-bin libmpich-dev mpich libucx-dev libhwloc-dev libgtest-dev libgmock-dev libfftw3-dev
-  clang-format iproute2 iputils-ping util-linux procps man-db"
+  clang-format iproute2 iputils-ping util-linux procps man-db mandoc"
 
 missing=
 for package in $packages; do
