@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /// What applications do with MPI alone: pack by hand, or derived datatypes; and the bare MPI_Alltoallv.
 #include <cstring>
+#include <utility>
 
 #include "benchmarks/common/methods.hpp"
 
@@ -21,17 +22,18 @@ void scatter(const Side& side, std::byte* base, const std::byte* in) {
   });
 }
 
-class Contiguous : public Method {
+/// MPI_Alltoallv on the bytes of both sides, wherever they lie.
+class Alltoallv : public Method {
  public:
-  Contiguous(const Exchange& exchange, const Buffers& buffers)
+  const char* name() const override { return "alltoallv"; }
+  bool delivers() const override { return false; }
+
+  Alltoallv(const Exchange& exchange, const Buffers& buffers)
       : comm_(exchange.comm),
         send_(buffers.packed_send.data()),
         recv_(buffers.packed_recv.data()),
         send_args_(make_contiguous(exchange.send)),
         recv_args_(make_contiguous(exchange.recv)) {}
-
-  const char* name() const override { return "alltoallv"; }
-  bool delivers() const override { return false; }
 
   void run() override {
     check(MPI_Alltoallv(send_, send_args_.counts.data(), send_args_.displs.data(), MPI_BYTE, recv_,
@@ -47,6 +49,16 @@ class Contiguous : public Method {
     return request;
   }
 
+ protected:
+  void send_from(std::byte* base, VArguments arguments) {
+    send_ = base;
+    send_args_ = std::move(arguments);
+  }
+  void receive_into(std::byte* base, VArguments arguments) {
+    recv_ = base;
+    recv_args_ = std::move(arguments);
+  }
+
  private:
   MPI_Comm comm_;
   std::byte* send_;
@@ -55,30 +67,48 @@ class Contiguous : public Method {
   VArguments recv_args_;
 };
 
-class Packed : public Contiguous {
+/// As a careful application does it: a side whose data lies ready for MPI is neither packed nor unpacked.
+class Packed : public Alltoallv {
  public:
   Packed(const Exchange& exchange, const Buffers& buffers)
-      : Contiguous(exchange, buffers), exchange_(exchange), buffers_(buffers) {}
+      : Alltoallv(exchange, buffers), exchange_(exchange), buffers_(buffers) {
+    if (auto ready = make_in_place(exchange.send)) {
+      gathers_ = false;
+      send_from(buffers.send.data(), std::move(*ready));
+    }
+    if (auto ready = make_in_place(exchange.recv)) {
+      scatters_ = false;
+      receive_into(buffers.recv.data(), std::move(*ready));
+    }
+  }
 
   const char* name() const override { return "packed"; }
   bool delivers() const override { return true; }
 
   void run() override {
-    gather(exchange_.send, buffers_.send.data(), buffers_.packed_send.data());
-    Contiguous::run();
+    prepare();
+    Alltoallv::run();
     finish();
   }
 
   MPI_Request start() override {
-    gather(exchange_.send, buffers_.send.data(), buffers_.packed_send.data());
-    return Contiguous::start();
+    prepare();
+    return Alltoallv::start();
   }
 
-  void finish() override { scatter(exchange_.recv, buffers_.recv.data(), buffers_.packed_recv.data()); }
+  void finish() override {
+    if (scatters_) scatter(exchange_.recv, buffers_.recv.data(), buffers_.packed_recv.data());
+  }
 
  private:
+  void prepare() {
+    if (gathers_) gather(exchange_.send, buffers_.send.data(), buffers_.packed_send.data());
+  }
+
   const Exchange& exchange_;
   const Buffers& buffers_;
+  bool gathers_ = true;
+  bool scatters_ = true;
 };
 
 class Datatypes : public Method {
@@ -127,7 +157,7 @@ std::unique_ptr<Method> make_datatypes_method(const Exchange& exchange, const Bu
 }
 
 std::unique_ptr<Method> make_alltoallv(const Exchange& exchange, const Buffers& buffers) {
-  return std::make_unique<Contiguous>(exchange, buffers);
+  return std::make_unique<Alltoallv>(exchange, buffers);
 }
 
 }  // namespace mpix::bench

@@ -136,4 +136,19 @@ VArguments make_contiguous(const Side& side) {
   return v;
 }
 
+std::optional<VArguments> make_in_place(const Side& side) {
+  const auto peers = static_cast<std::size_t>(side.peers());
+  VArguments v{std::vector<int>(peers, 0), std::vector<int>(peers, 0)};
+  bool single = true;
+  for_each_run(side, [&](int peer, std::int64_t offset, std::int64_t length) {
+    const auto p = static_cast<std::size_t>(peer);
+    single = single && v.counts[p] == 0;
+    if (!single) return;
+    v.counts[p] = to_int(length, "bytes for a peer");
+    v.displs[p] = to_int(offset, "a displacement in bytes");
+  });
+  if (!single) return std::nullopt;
+  return v;
+}
+
 }  // namespace mpix::bench

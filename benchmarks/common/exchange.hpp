@@ -7,6 +7,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "benchmarks/common/handles.hpp"
@@ -105,5 +106,8 @@ struct VArguments {
   std::vector<int> displs;
 };
 VArguments make_contiguous(const Side& side);
+
+/// Arguments of MPI_Alltoallv in bytes on the side's own buffer, where each peer has one run at most.
+std::optional<VArguments> make_in_place(const Side& side);
 
 }  // namespace mpix::bench

@@ -66,7 +66,8 @@ How:
                                 baselines use the same
   --baseline LIST               any of packed, datatypes, copy, alltoallv, or none (default
                                 packed,datatypes,copy)
-       packed                   gather into a send buffer, MPI_Alltoallv, scatter from a receive buffer
+       packed                   gather into a send buffer, MPI_Alltoallv, scatter from a receive buffer; a side
+                                where each peer has one contiguous run is left as it is
        datatypes                MPI_Alltoallw with committed derived datatypes
        copy                     the limit: each rank copies as many contiguous bytes as it receives, with
                                 streaming stores from 1 MiB on; not in osu_ialltoallv_layout, as it has
