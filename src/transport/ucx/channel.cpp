@@ -60,7 +60,7 @@ Status UcxChannel::post(const Lock& lock, MessageId id, Slot*& slot, std::size_t
 std::byte* UcxChannel::announce_begin() noexcept {
   const Lock lock = worker_.lock();
   if (open_announcement_ == nullptr) {
-    if (announcements_sent_ - peer_.announcements_popped >= kUnreadAnnouncements) return nullptr;
+    if (announcements_sent_ - credits_.announcements_popped >= kUnreadAnnouncements) return nullptr;
     open_announcement_ = worker_.announcements().take(*this);
   }
   return open_announcement_ == nullptr ? nullptr : open_announcement_->room.data();
@@ -74,10 +74,11 @@ Status UcxChannel::announce_commit(const Announcement& announcement) noexcept {
 
 std::span<std::byte> UcxChannel::chunk_begin(std::size_t want) noexcept {
   const Lock lock = worker_.lock();
-  if (chunks_sent_ >= peer_.chunks_granted) return {};
+  if (chunks_sent_ >= credits_.chunks_granted) return {};
   if (open_chunk_ == nullptr) open_chunk_ = worker_.chunks().take(*this);
   if (open_chunk_ == nullptr) return {};
-  const std::size_t limit = std::min(open_chunk_->room.size(), static_cast<std::size_t>(peer_.chunk_bytes));
+  const std::size_t limit =
+      std::min(open_chunk_->room.size(), static_cast<std::size_t>(credits_.chunk_bytes));
   return open_chunk_->room.first(std::min(want, limit));
 }
 
@@ -94,7 +95,7 @@ void UcxChannel::chunk_cancel() noexcept {
 
 std::uint64_t UcxChannel::chunks_drained() noexcept {
   const Lock lock = worker_.lock();
-  return peer_.chunks_popped;
+  return credits_.chunks_popped;
 }
 
 bool UcxChannel::flushed() noexcept {
@@ -121,10 +122,10 @@ void UcxChannel::credits_due(const Lock& lock) noexcept {
 }
 
 void UcxChannel::take_credits(const Credits& credits) noexcept {
-  peer_.announcements_popped = std::max(peer_.announcements_popped, credits.announcements_popped);
-  peer_.chunks_granted = std::max(peer_.chunks_granted, credits.chunks_granted);
-  peer_.chunks_popped = std::max(peer_.chunks_popped, credits.chunks_popped);
-  peer_.chunk_bytes = credits.chunk_bytes;
+  credits_.announcements_popped = std::max(credits_.announcements_popped, credits.announcements_popped);
+  credits_.chunks_granted = std::max(credits_.chunks_granted, credits.chunks_granted);
+  credits_.chunks_popped = std::max(credits_.chunks_popped, credits.chunks_popped);
+  credits_.chunk_bytes = credits.chunk_bytes;
 }
 
 // Receiving

@@ -95,7 +95,7 @@ class UcxChannel final : public Channel {
   std::uint64_t chunks_sent_ = 0, chunks_read_ = 0;
   Slot* open_announcement_ = nullptr;
   Slot* open_chunk_ = nullptr;
-  Credits peer_;          ///< the newest from the peer
+  Credits credits_;       ///< the newest from the peer
   Credits told_;          ///< the newest that the peer was sent
   bool telling_ = false;  ///< waits in the worker's list
   Demand demand_;

@@ -73,7 +73,6 @@ UcxWorker::UcxWorker(const Config& config)
 }
 
 UcxWorker::~UcxWorker() {
-  close_endpoints();
   for (const EarlyAnnouncement& arrival : early_.take_all())
     if (arrival.data != nullptr) release(lock(), arrival.data);
 }
@@ -193,18 +192,29 @@ std::vector<UcxRequest> UcxWorker::start_closing() noexcept {
   return closing;
 }
 
-void UcxWorker::close_endpoints() noexcept {
-  const Lock held = lock();
-  closed_ = true;
-  std::vector<UcxRequest> closing = start_closing();
-  const auto deadline = std::chrono::steady_clock::now() + kClosingTime;
-  while (!closing.empty() && std::chrono::steady_clock::now() < deadline) {
-    if (!progress(held)) sched_yield();
-    std::erase_if(closing, [](const UcxRequest& request) {
-      return ucp_request_check_status(request.get()) != UCS_INPROGRESS;
-    });
+void UcxWorker::close_endpoints(const std::function<bool()>& everybody_done) noexcept {
+  std::vector<UcxRequest> closing;
+  {
+    const Lock held = lock();
+    closed_ = true;
+    closing = start_closing();
   }
-  if (!closing.empty()) log::warn(closing.size(), " UCX endpoints did not close in time");
+  const auto deadline = std::chrono::steady_clock::now() + kClosingTime;
+  while (true) {
+    {
+      const Lock held = lock();
+      if (progress(held)) continue;
+      std::erase_if(closing, [](const UcxRequest& request) {
+        return ucp_request_check_status(request.get()) != UCS_INPROGRESS;
+      });
+    }
+    if (!closing.empty() && std::chrono::steady_clock::now() > deadline) {
+      log::warn(closing.size(), " UCX endpoints did not close in time");
+      closing.clear();
+    }
+    if (closing.empty() && everybody_done()) return;
+    sched_yield();
+  }
 }
 
 }  // namespace mpix::transport::ucx

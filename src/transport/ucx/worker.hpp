@@ -2,13 +2,13 @@
 /// What the channels of all communicators of this process share: one UCX worker, the endpoints, and the
 /// staging memory of both directions.
 ///
-/// Closing, in this order: UcxTransport::flush() of each communicator, so that nothing is left to be sent; in
-/// the end close_endpoints(); a barrier over MPI, so that no rank's worker goes away while a peer closes;
-/// then the destructor. Never from a static destructor.
+/// Closing, collectively over all ranks that may be connected: UcxTransport::flush() and the end of each
+/// communicator, then close_endpoints(), then the destructor. Never from a static destructor.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -49,8 +49,11 @@ class UcxWorker {
   std::span<const std::byte> address() const noexcept { return address_; }
   /// UCX's version and the limits in force, for humans.
   std::string description() const;
-  /// Sends what is left to send, tells the peers and closes; waits a bounded time.
-  void close_endpoints() noexcept;
+  /// Closes all endpoints after what was sent through them, which needs the peers' progress: once this rank
+  /// is done it calls `everybody_done` and progresses until that returns true (for MPI: MPI_Ibarrier, then
+  /// MPI_Test). Waits a bounded time for its own endpoints. An endpoint that is left to the destructor is cut
+  /// off.
+  void close_endpoints(const std::function<bool()>& everybody_done) noexcept;
 
   Status progress(bool& happened) noexcept;
 

@@ -1,0 +1,454 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The UCX transport between workers of one process, over TCP on the loopback device.
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <chrono>
+#include <cstdlib>
+#include <cstring>
+#include <functional>
+#include <memory>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "transport/ucx/transport.hpp"
+
+namespace mpix::transport::ucx {
+namespace {
+
+constexpr std::int64_t kChunk = 64 << 10;
+constexpr std::int64_t kSlots = 16;
+
+Config small_config() {
+  Config config;
+  config.net_chunk = kChunk;
+  config.net_staging = kSlots * kChunk;
+  return config;
+}
+
+std::byte pattern(int from, std::int64_t position) {
+  return static_cast<std::byte>((position * 31 + position / 4096 + from * 7) & 0xff);
+}
+
+/// Ranks 0 to n - 1, each with a worker and any number of communicators.
+class Ranks {
+ public:
+  explicit Ranks(int count) {
+    for (int i = 0; i < count; ++i) workers_.push_back(std::make_shared<UcxWorker>(small_config()));
+  }
+  /// As MPI ranks do it: all at once, and each until the last one is done.
+  ~Ranks() {
+    std::atomic<std::size_t> done{0};
+    std::vector<std::thread> threads;
+    for (const auto& worker : workers_)
+      threads.emplace_back([&] {
+        bool counted = false;
+        worker->close_endpoints([&] {
+          if (!std::exchange(counted, true)) ++done;
+          return done == workers_.size();
+        });
+      });
+    for (std::thread& thread : threads) thread.join();
+  }
+  Ranks(const Ranks&) = delete;
+  Ranks& operator=(const Ranks&) = delete;
+
+  std::unique_ptr<UcxTransport> make(int rank, std::uint64_t communicator = 1) {
+    return std::make_unique<UcxTransport>(worker(rank), rank, communicator,
+                                          [this](int peer) { return worker(peer)->address(); });
+  }
+  const std::shared_ptr<UcxWorker>& worker(int rank) { return workers_.at(static_cast<std::size_t>(rank)); }
+  void progress() {
+    for (const auto& worker : workers_) {
+      bool happened = false;
+      const Status status = worker->progress(happened);
+      EXPECT_TRUE(status.ok()) << status.message();
+    }
+  }
+  bool progress_until(const std::function<bool()>& condition, double seconds = 20) {
+    const auto end = std::chrono::steady_clock::now() + std::chrono::duration<double>(seconds);
+    while (!condition()) {
+      if (std::chrono::steady_clock::now() > end) return false;
+      progress();
+    }
+    return true;
+  }
+
+ private:
+  std::vector<std::shared_ptr<UcxWorker>> workers_;
+};
+
+bool announce(Channel& channel, std::uint64_t exchange, std::size_t inline_bytes = 0) {
+  std::byte* const room = channel.announce_begin();
+  if (room == nullptr) return false;
+  std::memset(room, static_cast<int>(exchange), inline_bytes);
+  Announcement announcement;
+  announcement.exchange = exchange;
+  announcement.inline_bytes = static_cast<std::uint32_t>(inline_bytes);
+  const Status status = channel.announce_commit(announcement);
+  EXPECT_TRUE(status.ok()) << status.message();
+  return true;
+}
+
+/// Sends `total` bytes of the pattern as chunks.
+struct Sender {
+  Channel& channel;
+  int rank;
+  std::int64_t total;
+  std::int64_t sent = 0;
+
+  void step() {
+    while (sent < total) {
+      const auto room = channel.chunk_begin(static_cast<std::size_t>(std::min(total - sent, kChunk)));
+      if (room.empty()) return;
+      for (std::size_t i = 0; i < room.size(); ++i)
+        room[i] = pattern(rank, sent + static_cast<std::int64_t>(i));
+      const auto bytes = static_cast<std::int64_t>(room.size());
+      const Status status =
+          channel.chunk_commit({1, sent, bytes, Payload::data, static_cast<std::uint32_t>(room.size())});
+      ASSERT_TRUE(status.ok()) << status.message();
+      sent += bytes;
+    }
+  }
+};
+
+struct Receiver {
+  Channel& channel;
+  int from;
+  std::int64_t total;
+  std::int64_t received = 0;
+
+  void step() {
+    while (const ChunkView* view = channel.chunk()) {
+      ASSERT_EQ(view->header.offset, received);
+      for (std::int64_t i = 0; i < view->header.bytes; ++i)
+        ASSERT_EQ(view->payload[i], pattern(from, received + i)) << "at " << received + i;
+      received += view->header.bytes;
+      channel.pop_chunk();
+    }
+  }
+};
+
+TEST(UcxTransport, AnnouncementCarriesItsPayload) {
+  Ranks ranks(2);
+  const auto a = ranks.make(0), b = ranks.make(1);
+  Channel& to_b = a->connect(1);
+  Channel& to_a = b->connect(0);
+  EXPECT_FALSE(to_b.same_node());
+  EXPECT_GE(to_b.inline_limit(), 4096U);
+  const std::size_t limit = to_b.inline_limit();
+  ASSERT_TRUE(announce(to_b, 1, limit));
+  ASSERT_TRUE(ranks.progress_until([&] { return to_a.announcement() != nullptr; }));
+  const AnnouncementView& view = *to_a.announcement();
+  EXPECT_EQ(view.header.exchange, 1U);
+  ASSERT_EQ(view.header.inline_bytes, limit);
+  for (std::size_t i = 0; i < limit; ++i) ASSERT_EQ(view.payload[i], std::byte{1});
+  to_a.pop_announcement();
+  EXPECT_EQ(to_a.announcement(), nullptr);
+}
+
+TEST(UcxTransport, AnnouncementsBeforeTheReceiverIsThereAreKept) {
+  Ranks ranks(2);
+  const auto a = ranks.make(0);
+  Channel& to_b = a->connect(1);
+  ASSERT_TRUE(announce(to_b, 1, 100));
+  ASSERT_TRUE(announce(to_b, 2));
+  for (int i = 0; i < 2000; ++i) ranks.progress();
+  const auto b = ranks.make(1);  // neither the communicator nor the channel was there
+  Channel& to_a = b->connect(0);
+  ASSERT_NE(to_a.announcement(), nullptr);
+  EXPECT_EQ(to_a.announcement()->payload[99], std::byte{1});
+  to_a.pop_announcement();
+  ASSERT_NE(to_a.announcement(), nullptr);
+  EXPECT_EQ(to_a.announcement()->header.exchange, 2U);
+}
+
+TEST(UcxTransport, AnnouncementsStayInOrderAndBounded) {
+  Ranks ranks(2);
+  const auto a = ranks.make(0), b = ranks.make(1);
+  Channel& to_b = a->connect(1);
+  Channel& to_a = b->connect(0);
+  std::uint64_t sent = 0, read = 0;
+  while (announce(to_b, sent + 1, sent % 2 == 0 ? 7000 : 0)) ++sent;
+  EXPECT_EQ(sent, kUnreadAnnouncements);
+  ASSERT_TRUE(ranks.progress_until([&] {
+    if (sent < 500 && announce(to_b, sent + 1, sent % 3 == 0 ? 7000 : 10)) ++sent;
+    if (const AnnouncementView* view = to_a.announcement()) {
+      EXPECT_EQ(view->header.exchange, ++read);
+      to_a.pop_announcement();
+    }
+    return read == 500;
+  }));
+}
+
+TEST(UcxTransport, StreamsBothWays) {
+  Ranks ranks(2);
+  const auto a = ranks.make(0), b = ranks.make(1);
+  constexpr std::int64_t kTotal = (40 << 20) + 12345;
+  Channel& to_b = a->connect(1);
+  Channel& to_a = b->connect(0);
+  Sender sends_a{to_b, 0, kTotal}, sends_b{to_a, 1, kTotal};
+  Receiver from_b{to_b, 1, kTotal}, from_a{to_a, 0, kTotal};
+  EXPECT_TRUE(to_b.chunk_begin(1).empty()) << "no credit was given yet";
+  to_b.expect(kTotal);
+  to_a.expect(kTotal);
+  ASSERT_TRUE(ranks.progress_until([&] {
+    sends_a.step();
+    sends_b.step();
+    from_a.step();
+    from_b.step();
+    return from_a.received == kTotal && from_b.received == kTotal && to_a.flushed() && to_b.flushed();
+  }));
+  EXPECT_TRUE(to_b.chunk_begin(1).empty()) << "credit was left over";
+  EXPECT_EQ(ranks.worker(0)->budget().free(), static_cast<std::size_t>(kSlots));
+  EXPECT_TRUE(ranks.worker(0)->chunks().all_free());
+}
+
+TEST(UcxTransport, ReceiverMemoryIsBoundedForAllPeersTogether) {
+  constexpr int kPeers = 5;
+  constexpr std::int64_t kTotal = 3 << 20;
+  Ranks ranks(kPeers + 1);
+  const auto sink = ranks.make(kPeers);
+  std::vector<std::unique_ptr<UcxTransport>> transports;
+  std::vector<Sender> senders;
+  std::vector<Receiver> receivers;
+  for (int i = 0; i < kPeers; ++i) {
+    transports.push_back(ranks.make(i));
+    senders.push_back({transports.back()->connect(kPeers), i, kTotal});
+    receivers.push_back({sink->connect(i), i, kTotal});
+    receivers.back().channel.expect(kTotal);
+  }
+  const auto sent = [&] {
+    std::int64_t bytes = 0;
+    for (Sender& sender : senders) {
+      sender.step();
+      bytes += sender.sent;
+    }
+    return bytes;
+  };
+  ASSERT_TRUE(ranks.progress_until([&] { return sent() == kSlots * kChunk; }));
+  for (int i = 0; i < 3000; ++i) ranks.progress();
+  EXPECT_EQ(sent(), kSlots * kChunk) << "nothing was popped";
+  for (const Sender& sender : senders) EXPECT_GT(sender.sent, 0) << "rank " << sender.rank << " had no turn";
+  ASSERT_TRUE(ranks.progress_until([&] {
+    bool done = true;
+    sent();
+    for (Receiver& receiver : receivers) {
+      receiver.step();
+      done &= receiver.received == kTotal;
+    }
+    return done;
+  }));
+  EXPECT_EQ(ranks.worker(kPeers)->budget().free(), static_cast<std::size_t>(kSlots));
+}
+
+TEST(UcxTransport, ChunksShorterThanTheLimitUseNoMoreMemory) {
+  Ranks ranks(2);
+  const auto a = ranks.make(0), b = ranks.make(1);
+  Channel& to_b = a->connect(1);
+  Channel& to_a = b->connect(0);
+  constexpr std::int64_t kBytes = 1000, kCount = 200;
+  to_a.expect(kBytes * kCount);
+  std::int64_t sent = 0, received = 0;
+  ASSERT_TRUE(ranks.progress_until([&] {
+    if (sent < kCount && !to_b.chunk_begin(kBytes).empty()) {
+      const Status status = to_b.chunk_commit({1, kBytes * sent++, kBytes, Payload::data, kBytes});
+      EXPECT_TRUE(status.ok()) << status.message();
+    }
+    if (to_a.chunk() != nullptr) {
+      to_a.pop_chunk();
+      ++received;
+    }
+    return received == kCount;
+  }));
+  EXPECT_EQ(ranks.worker(1)->budget().free(), static_cast<std::size_t>(kSlots));
+}
+
+TEST(UcxTransport, CommunicatorsAreApartAndEndAlone) {
+  Ranks ranks(2);
+  const auto a1 = ranks.make(0, 1), b1 = ranks.make(1, 1);
+  auto a2 = ranks.make(0, 2), b2 = ranks.make(1, 2);
+  Channel& a1_to_b = a1->connect(1);
+  ASSERT_TRUE(announce(a1_to_b, 1));
+  ASSERT_TRUE(announce(a2->connect(1), 2, 50));
+  ASSERT_TRUE(ranks.progress_until(
+      [&] { return b1->connect(0).announcement() != nullptr && b2->connect(0).announcement() != nullptr; }));
+  EXPECT_EQ(b1->connect(0).announcement()->header.exchange, 1U);
+  EXPECT_EQ(b2->connect(0).announcement()->header.exchange, 2U);
+  b2.reset();
+  ASSERT_TRUE(announce(a2->connect(1), 3, 60));  // comes after the end
+  a2->flush();
+  a2.reset();
+  b1->connect(0).pop_announcement();
+  ASSERT_TRUE(announce(a1_to_b, 2));
+  EXPECT_TRUE(ranks.progress_until([&] { return b1->connect(0).announcement() != nullptr; }));
+  EXPECT_EQ(b1->connect(0).announcement()->header.exchange, 2U);
+}
+
+TEST(UcxTransport, EndsInTheMiddleOfAStream) {
+  Ranks ranks(2);
+  auto a = ranks.make(0), b = ranks.make(1);
+  Sender sender{a->connect(1), 0, 8 << 20};
+  b->connect(0).expect(sender.total);
+  ASSERT_TRUE(ranks.progress_until([&] {
+    sender.step();
+    return b->connect(0).chunk() != nullptr;
+  }));
+  b.reset();
+  a.reset();
+  EXPECT_EQ(ranks.worker(1)->budget().free(), static_cast<std::size_t>(kSlots));
+  EXPECT_TRUE(ranks.progress_until([&] { return ranks.worker(0)->chunks().all_free(); }));
+}
+
+TEST(UcxTransport, ThreadsOnDifferentCommunicators) {
+  Ranks ranks(2);
+  constexpr std::int64_t kTotal = 8 << 20;
+  const auto run = [&](std::uint64_t communicator) {
+    const auto a = ranks.make(0, communicator), b = ranks.make(1, communicator);
+    Sender sender{a->connect(1), 0, kTotal};
+    Receiver receiver{b->connect(0), 0, kTotal};
+    receiver.channel.expect(kTotal);
+    EXPECT_TRUE(ranks.progress_until([&] {
+      sender.step();
+      receiver.step();
+      return receiver.received == kTotal && sender.channel.flushed();
+    }));
+  };
+  std::thread first(run, 11), second(run, 12), third(run, 13);
+  first.join();
+  second.join();
+  third.join();
+}
+
+TEST(UcxTransport, PeerThatCannotBeReachedIsAnError) {
+  Config config = small_config();
+  config.net_devices = "no_such_device";
+  Ranks ranks(1);
+  const auto cut_off = std::make_shared<UcxWorker>(config);
+  UcxTransport transport(cut_off, 1, 1, [&](int) { return ranks.worker(0)->address(); });
+  Channel& channel = transport.connect(0);
+  ASSERT_NE(channel.announce_begin(), nullptr);
+  const Status status = channel.announce_commit({});
+  EXPECT_EQ(status.code(), Code::peer);
+  EXPECT_NE(status.message().find("rank 0"), std::string::npos) << status.message();
+}
+
+TEST(UcxTransport, NothingIsSentAfterTheEndpointsAreClosed) {
+  Ranks ranks(2);
+  const auto a = ranks.make(0);
+  ranks.worker(0)->close_endpoints([] { return true; });
+  Channel& channel = a->connect(1);
+  ASSERT_NE(channel.announce_begin(), nullptr);
+  EXPECT_EQ(channel.announce_commit({}).code(), Code::peer);
+}
+
+TEST(UcxTransport, WorkersMayGoWithoutClosing) {
+  const Config config = small_config();
+  std::vector<std::shared_ptr<UcxWorker>> workers{std::make_shared<UcxWorker>(config),
+                                                  std::make_shared<UcxWorker>(config)};
+  UcxTransport transport(workers[0], 0, 1, [&](int) { return workers[1]->address(); });
+  ASSERT_TRUE(announce(transport.connect(1), 1));
+  workers[1].reset();
+}
+
+/// A rank in a process of its own; talks over two pipes.
+class Child {
+ public:
+  template <typename Body>
+  explicit Child(Body body) {
+    EXPECT_EQ(::pipe(to_parent_), 0);
+    EXPECT_EQ(::pipe(to_child_), 0);
+    pid_ = ::fork();
+    if (pid_ != 0) return;
+    body(*this);
+    ::_exit(0);
+  }
+  ~Child() {
+    kill();
+    for (int fd : {to_parent_[0], to_parent_[1], to_child_[0], to_child_[1]}) ::close(fd);
+  }
+  void kill() {
+    if (pid_ <= 0) return;
+    ::kill(pid_, SIGKILL);
+    ::waitpid(std::exchange(pid_, 0), nullptr, 0);
+  }
+  std::vector<std::byte> swap_addresses(std::span<const std::byte> own) const {
+    const int out = pid_ == 0 ? to_parent_[1] : to_child_[1];
+    const int in = pid_ == 0 ? to_child_[0] : to_parent_[0];
+    const std::size_t bytes = own.size();
+    EXPECT_EQ(::write(out, &bytes, sizeof bytes), static_cast<ssize_t>(sizeof bytes));
+    EXPECT_EQ(::write(out, own.data(), bytes), static_cast<ssize_t>(bytes));
+    std::size_t theirs = 0;
+    EXPECT_EQ(::read(in, &theirs, sizeof theirs), static_cast<ssize_t>(sizeof theirs));
+    std::vector<std::byte> address(theirs);
+    EXPECT_EQ(::read(in, address.data(), theirs), static_cast<ssize_t>(theirs));
+    return address;
+  }
+
+ private:
+  int to_parent_[2]{-1, -1}, to_child_[2]{-1, -1};
+  pid_t pid_ = -1;
+};
+
+void stream_for_ever(const Child& self) {
+  auto worker = std::make_shared<UcxWorker>(small_config());
+  const auto address = self.swap_addresses(worker->address());
+  UcxTransport transport(worker, 1, 1, [&](int) { return std::span(address); });
+  Channel& channel = transport.connect(0);
+  announce(channel, 1);
+  channel.expect(std::int64_t{1} << 40);
+  Sender sender{channel, 1, std::int64_t{1} << 40};
+  while (true) {
+    bool happened = false;
+    const Status status = transport.progress(happened);
+    sender.step();
+    if (channel.chunk() != nullptr) channel.pop_chunk();
+    if (!status.ok()) return;
+  }
+}
+
+TEST(UcxTransport, KilledPeerIsAnErrorThatNamesIt) {
+  Child child(stream_for_ever);
+  auto worker = std::make_shared<UcxWorker>(small_config());
+  const auto address = child.swap_addresses(worker->address());
+  UcxTransport transport(worker, 0, 1, [&](int) { return std::span(address); });
+  Channel& channel = transport.connect(1);
+  ASSERT_TRUE(announce(channel, 1));
+  channel.expect(std::int64_t{1} << 40);
+  Sender sender{channel, 0, std::int64_t{1} << 40};
+  int popped = 0;
+  Status status;
+  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+  while (status.ok() && std::chrono::steady_clock::now() < end) {
+    bool happened = false;
+    const Status progressed = transport.progress(happened);
+    ASSERT_TRUE(progressed.ok()) << progressed.message();
+    status = channel.check_peer();
+    if (status.ok()) sender.step();
+    if (channel.chunk() == nullptr) continue;
+    channel.pop_chunk();
+    if (++popped == 20) child.kill();
+  }
+  EXPECT_EQ(status.code(), Code::peer);
+  EXPECT_NE(status.message().find("rank 1"), std::string::npos) << status.message();
+  for (int i = 0; i < 1000 && !channel.flushed(); ++i) {
+    bool happened = false;
+    const Status progressed = transport.progress(happened);
+    EXPECT_TRUE(progressed.ok());
+  }
+  EXPECT_TRUE(channel.flushed()) << "messages to a dead peer stay under way";
+}
+
+}  // namespace
+}  // namespace mpix::transport::ucx
+
+int main(int argc, char** argv) {
+  ::setenv("UCX_TLS", "tcp,self", 0);
+  ::setenv("UCX_NET_DEVICES", "lo", 0);
+  ::testing::InitGoogleTest(&argc, argv);
+  return RUN_ALL_TESTS();
+}
