@@ -20,6 +20,9 @@ struct Loops {
   /// From here on runs are moved directly even if their lengths or their alignment differ.
   static constexpr std::int64_t kDirectRun = 2048;
 
+  /// A single run of fewer bytes is written by ordinary stores whatever was asked for.
+  static constexpr std::size_t kFencedRun = 1024;
+
   static constexpr HostKernels table(const char* name) { return {name, gather, scatter, copy}; }
 
   static Address address(const std::byte* p) { return reinterpret_cast<Address>(p); }
@@ -126,15 +129,86 @@ struct Loops {
            (to - static_cast<Address>(cursor.within)) % kLine == 0;
   }
 
+  /// Where the next `n` bytes lie, if they lie in one run that is found without dividing. Small messages live
+  /// on this path.
+  struct Covered {
+    Address place;
+    bool found;
+  };
+  MPIX_KERNEL_INLINE Covered covered(Address base, const Blocks& b, const Cursor& cursor, std::size_t n) {
+    const std::int64_t length = b.form == Form::segments ? b.lengths[cursor.run] : b.run;
+    if (cursor.within + static_cast<std::int64_t>(n) > length) return {0, false};
+    std::int64_t place = 0;
+    if (b.form != Form::strided) {
+      place = b.offsets[cursor.run];
+    } else if (b.ndims == 1) {
+      place = cursor.run * b.dims[0].stride;
+    } else if (b.ndims > 1) {
+      return {0, false};
+    }
+    return {base + static_cast<Address>(b.offset + place + cursor.within), true};
+  }
+
+  /// Steps over `n` bytes that `covered` found.
+  MPIX_KERNEL_INLINE void pass(const Blocks& b, Cursor& cursor, std::size_t n) {
+    cursor.within += static_cast<std::int64_t>(n);
+    if (cursor.within < (b.form == Form::segments ? b.lengths[cursor.run] : b.run)) return;
+    cursor.within = 0;
+    ++cursor.run;
+  }
+
+  /// One run; streaming only where it pays for its fence.
+  MPIX_KERNEL_INLINE void single(Address to, Address from, std::size_t n, Stores stores) {
+    if (stores == Stores::cached || n < kFencedRun) {
+      M::template cached<false>(to, from, n, from);
+    } else {
+      M::template streaming<false>(to, from, n, from);
+      Isa::fence();
+    }
+  }
+
   static void gather(const std::byte* base, const Blocks& blocks, Cursor& cursor, std::byte* out,
                      std::size_t bytes, Stores stores) noexcept {
     if (bytes == 0) return;
-    Position from(address(base), blocks, cursor);
+    const Covered from = covered(address(base), blocks, cursor, bytes);
+    if (!from.found) return gather_runs(address(base), blocks, cursor, address(out), bytes, stores);
+    single(address(out), from.place, bytes, stores);
+    pass(blocks, cursor, bytes);
+  }
+
+  static void scatter(std::byte* base, const Blocks& blocks, Cursor& cursor, const std::byte* in,
+                      std::size_t bytes, Stores stores) noexcept {
+    if (bytes == 0) return;
+    const Covered to = covered(address(base), blocks, cursor, bytes);
+    if (!to.found) return scatter_runs(address(base), blocks, cursor, address(in), bytes, stores);
+    single(to.place, address(in), bytes, stores);
+    pass(blocks, cursor, bytes);
+  }
+
+  static void copy(std::byte* target, const Blocks& target_blocks, Cursor& target_cursor,
+                   const std::byte* source, const Blocks& source_blocks, Cursor& source_cursor,
+                   std::size_t bytes, Stores stores) noexcept {
+    if (bytes == 0) return;
+    const Covered to = covered(address(target), target_blocks, target_cursor, bytes);
+    const Covered from = covered(address(source), source_blocks, source_cursor, bytes);
+    if (to.found && from.found) {
+      single(to.place, from.place, bytes, stores);
+      pass(target_blocks, target_cursor, bytes);
+      pass(source_blocks, source_cursor, bytes);
+    } else {
+      copy_runs(address(target), target_blocks, target_cursor, address(source), source_blocks, source_cursor,
+                bytes, stores);
+    }
+  }
+
+  [[gnu::noinline]] static void gather_runs(Address base, const Blocks& blocks, Cursor& cursor, Address out,
+                                            std::size_t bytes, Stores stores) {
+    Position from(base, blocks, cursor);
     const auto n = static_cast<std::int64_t>(bytes);
     if (stores == Stores::cached) {
-      linear<true>(from, address(out), n, false);
+      linear<true>(from, out, n, false);
     } else {
-      flat(from, address(out), n, cursor);
+      flat(from, out, n, cursor);
       Isa::fence();
     }
     cursor = from.cursor();
@@ -149,23 +223,21 @@ struct Loops {
     }
   }
 
-  static void scatter(std::byte* base, const Blocks& blocks, Cursor& cursor, const std::byte* in,
-                      std::size_t bytes, Stores stores) noexcept {
-    if (bytes == 0) return;
+  [[gnu::noinline]] static void scatter_runs(Address base, const Blocks& blocks, Cursor& cursor, Address in,
+                                             std::size_t bytes, Stores stores) {
     const bool stream = stores == Stores::streaming;
-    Position to(address(base), blocks, cursor);
-    linear<false>(to, address(in), static_cast<std::int64_t>(bytes), stream);
+    Position to(base, blocks, cursor);
+    linear<false>(to, in, static_cast<std::int64_t>(bytes), stream);
     if (stream) Isa::fence();
     cursor = to.cursor();
   }
 
-  static void copy(std::byte* target, const Blocks& target_blocks, Cursor& target_cursor,
-                   const std::byte* source, const Blocks& source_blocks, Cursor& source_cursor,
-                   std::size_t bytes, Stores stores) noexcept {
-    if (bytes == 0) return;
+  [[gnu::noinline]] static void copy_runs(Address target, const Blocks& target_blocks, Cursor& target_cursor,
+                                          Address source, const Blocks& source_blocks, Cursor& source_cursor,
+                                          std::size_t bytes, Stores stores) {
     const bool stream = stores == Stores::streaming;
-    Position to(address(target), target_blocks, target_cursor);
-    Position from(address(source), source_blocks, source_cursor);
+    Position to(target, target_blocks, target_cursor);
+    Position from(source, source_blocks, source_cursor);
     const auto n = static_cast<std::int64_t>(bytes);
     if (to.rest() >= n && stream) {
       flat(from, to.place(), n, source_cursor);

@@ -23,7 +23,7 @@ struct Move {
   MPIX_KERNEL_INLINE const std::byte* readable(Address a) { return reinterpret_cast<const std::byte*>(a); }
 
   /// Into the second-level cache: the first has too few buffers for misses to hide the memory's latency.
-  MPIX_KERNEL_INLINE void prefetch(Address a) { __builtin_prefetch(readable(a), 0, 2); }
+  MPIX_KERNEL_INLINE void prefetch(Address a) { __builtin_prefetch(readable(a), 0, 1); }
   MPIX_KERNEL_INLINE void prefetch_write(Address a) { __builtin_prefetch(readable(a), 1, 3); }
 
   /// Every line of a row that is used later.
