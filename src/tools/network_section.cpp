@@ -12,36 +12,21 @@
 #include "base/status.hpp"
 #include "base/text.hpp"
 #include "config.h"
+#include "handle/ucx.hpp"
 #include "tools/sections.hpp"
+#include "transport/ucx/worker.hpp"
 
 namespace mpix::tools {
 namespace {
 
-void check_ucx(ucs_status_t status, const char* call) {
-  if (status != UCS_OK) throw Error(Code::internal, text(call, ": ", ucs_status_string(status)));
-}
-
-struct ReleaseConfig {
-  void operator()(ucp_config_t* config) const noexcept { ucp_config_release(config); }
-};
-struct CleanUp {
-  void operator()(ucp_context_h context) const noexcept { ucp_cleanup(context); }
-};
-using Context = std::unique_ptr<std::remove_pointer_t<ucp_context_h>, CleanUp>;
-
 /// A context as the library's own: active messages, the configured devices.
-Context make_context(const std::string& devices) {
-  ucp_config_t* raw_config = nullptr;
-  check_ucx(ucp_config_read(nullptr, nullptr, &raw_config), "ucp_config_read");
-  const std::unique_ptr<ucp_config_t, ReleaseConfig> config(raw_config);
-  if (!devices.empty())
-    check_ucx(ucp_config_modify(raw_config, "NET_DEVICES", devices.c_str()), "ucp_config_modify");
+UcxContext make_context(const std::string& devices) {
+  const UcxConfig config = read_ucx_config();
+  if (!devices.empty()) modify(config, "NET_DEVICES", devices.c_str());
   ucp_params_t params = {};
   params.field_mask = UCP_PARAM_FIELD_FEATURES;
   params.features = UCP_FEATURE_AM;
-  ucp_context_h raw = nullptr;
-  check_ucx(ucp_init(&params, raw_config, &raw), "ucp_init");
-  return Context(raw);
+  return create_ucx_context(params, config);
 }
 
 /// What ucp_context_print_info writes.
@@ -78,13 +63,25 @@ bool local(const std::string& resource) {
 
 std::string resource_lines(const std::string& devices) {
   try {
-    const Context context = make_context(devices);
+    const UcxContext context = make_context(devices);
     std::string result;
-    for (const std::string& resource : resources(context_info(context.get())))
+    bool leaves_node = false;
+    for (const std::string& resource : resources(context_info(context.get()))) {
       result += line("transport", text(resource, local(resource) ? " (inside this node)" : ""));
-    return result.empty() ? line("transport", "none that UCX lists") : result;
+      leaves_node |= !local(resource);
+    }
+    return leaves_node ? result : result + line("network", "out: UCX offers nothing that leaves this node");
   } catch (const Error& error) {
-    return line("UCX", text("out: ", error.what()));
+    return line("transports", text("out: ", error.what()));
+  }
+}
+
+/// Whether what the library needs of UCX can be made here.
+std::string trial(const Config& config) {
+  try {
+    return transport::ucx::UcxWorker(config).description();
+  } catch (const Error& error) {
+    return text("out: ", error.what());
   }
 }
 
@@ -106,7 +103,7 @@ std::string absent_lines() {
 }  // namespace
 
 std::string network_section(const Config& config) {
-  return text("Transports between nodes\n", line("UCX", ucp_get_version_string()),
+  return text("Transports between nodes\n", line("trial", trial(config)),
               line("devices", config.net_devices.empty() ? "UCX's own choice" : config.net_devices),
               resource_lines(config.net_devices), absent_lines(), "\n");
 }

@@ -27,7 +27,8 @@ TABLE = {
     "src/api": (BASE + ("handle", "layout", "topology", "memory", "plan", "transport", "engine", "kernels", PUBLIC),
                 ("mpi", "ucx", "hwloc", "cuda")),
     "src/fortran": ((PUBLIC, "config.h"), ("mpi",)),
-    "src/tools": (BASE + (PUBLIC, "handle", "memory", "topology", "kernels/host.hpp"), ("mpi", "ucx", "hwloc")),
+    "src/tools": (BASE + (PUBLIC, "handle", "memory", "topology", "transport", "kernels/host.hpp"),
+                  ("mpi", "ucx", "hwloc")),
 }
 # Parts of transport/ that must not see each other.
 TRANSPORTS = ("shm", "ucx", "cuda_ipc")

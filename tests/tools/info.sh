@@ -27,7 +27,8 @@ MPIX_LAYOUT_CHUNK=3x "$info" --config >/dev/null 2>&1
 "$info" --nothing >/dev/null 2>&1
 [ $? -eq 2 ] || fail "exit status for an unknown option"
 expect "shared memory .*switched off by MPIX_LAYOUT_SHM" env MPIX_LAYOUT_SHM=off "$info" --transports
-expect "transport  *tcp/" "$info" --transports
+expect "trial .*bytes each way" "$info" --transports
+expect "network  *out:" env MPIX_LAYOUT_NET_DEVICES=nothing "$info" --transports
 
 "$top_builddir/scripts/run-mpi-test" -n 3 -t 60 "$info" --topology >info.out
 status=$?
