@@ -6,6 +6,7 @@
 #include <mutex>
 
 #include "api/communicator.hpp"
+#include "api/ending.hpp"
 #include "api/errors.hpp"
 #include "api/process.hpp"
 #include "api/progress.hpp"
@@ -22,9 +23,10 @@ class Living {
     const std::lock_guard guard(mutex_);
     all_.push_back(communicator);
   }
-  void remove(const Shared& communicator) {
+  /// False where it was taken already.
+  bool remove(const Shared& communicator) {
     const std::lock_guard guard(mutex_);
-    std::erase(all_, communicator);
+    return std::erase(all_, communicator) > 0;
   }
   std::vector<Shared> take_all() {
     const std::lock_guard guard(mutex_);
@@ -53,14 +55,13 @@ struct Remembered {
 int on_communicator_freed(MPI_Comm, int, void* value, void*) {
   const std::unique_ptr<Shared> owner(static_cast<Shared*>(value));
   epoch.fetch_add(1, std::memory_order_release);
-  end_communicators({*owner});
-  living().remove(*owner);
+  if (living().remove(*owner)) end_communicators({*owner}, false);
   return MPI_SUCCESS;
 }
 
 int on_finalize(MPI_Comm, int, void*, void*) {
   epoch.fetch_add(1, std::memory_order_release);
-  end_communicators(living().take_all());
+  end_communicators(living().take_all(), true);
   progress::stop();
   return MPI_SUCCESS;
 }

@@ -81,31 +81,19 @@ void Communicator::complete_all() noexcept {
   progress::withdraw(*this);
 }
 
-void Communicator::close() noexcept {
+void Communicator::close_transports() noexcept {
   const std::lock_guard guard(engine_->lock());
   comm_ = MPI_COMM_NULL;
   routes_.network.reset();
   routes_.shared_memory.reset();
+}
+
+void Communicator::close() noexcept {
   own_comm_ = CommOwner();
 }
 
-bool Communicator::flush_network() noexcept {
-  return routes_.network != nullptr;
-}
-
-void end_communicators(const std::vector<std::shared_ptr<Communicator>>& communicators) noexcept {
-  std::vector<MPI_Request> barriers;
-  for (const auto& communicator : communicators) {
-    communicator->complete_all();
-    if (!communicator->flush_network()) continue;
-    barriers.emplace_back(MPI_REQUEST_NULL);
-    warn_mpi(MPI_Ibarrier(communicator->own_comm(), &barriers.back()), "MPI_Ibarrier");
-  }
-  int done = barriers.empty() ? 1 : 0;
-  while (done == 0)
-    warn_mpi(MPI_Testall(static_cast<int>(barriers.size()), barriers.data(), &done, MPI_STATUSES_IGNORE),
-             "MPI_Testall");
-  for (const auto& communicator : communicators) communicator->close();
+void Communicator::flush_network() noexcept {
+  if (routes_.network != nullptr) routes_.network->flush();
 }
 
 }  // namespace mpix::api

@@ -41,9 +41,11 @@ class Communicator {
 
   /// Completes what is under way; ends at the latest when it times out.
   void complete_all() noexcept;
-  /// Has the network send what it still holds; false where there is no network.
-  bool flush_network() noexcept;
-  /// Lets go of transports and of own_comm(). Requests that are still held by the application stay valid.
+  bool uses_network() const noexcept { return routes_.network != nullptr; }
+  /// Has the network send what it still holds.
+  void flush_network() noexcept;
+  void close_transports() noexcept;
+  /// Lets go of own_comm(). Requests that are still held by the application stay valid.
   void close() noexcept;
 
  private:
@@ -55,9 +57,5 @@ class Communicator {
   std::unique_ptr<engine::Engine> engine_;
   std::vector<Request*> requests_;
 };
-
-/// Ends communicators together: completes exchanges, waits for the other ranks, closes. Collective over each
-/// of them; the order does not matter.
-void end_communicators(const std::vector<std::shared_ptr<Communicator>>& communicators) noexcept;
 
 }  // namespace mpix::api

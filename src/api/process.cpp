@@ -39,13 +39,22 @@ Process::Process() : mappings_(std::make_shared<memory::MappingCache>()) {
                 text("MPIX_LAYOUT_KERNELS=", config_.kernels, ": this processor does not have them"));
   log::info("host kernels: ", kernels_->name);
   std::random_device device;
-  random_id_ = (static_cast<std::uint64_t>(device()) << 32) | device();
+  number_ = (static_cast<std::uint64_t>(device()) << 32) | device();
 }
 
 const memory::Staging& Process::staging() {
-  const std::lock_guard guard(staging_mutex_);
+  const std::lock_guard guard(making_);
   if (staging_ == nullptr) staging_ = std::make_unique<memory::Staging>(config_.staging, config_.chunk);
   return *staging_;
+}
+
+std::shared_ptr<transport::ucx::UcxWorker> Process::network() {
+  const std::lock_guard guard(making_);
+  if (network_ == nullptr) {
+    network_ = std::make_shared<transport::ucx::UcxWorker>(config_);
+    log::info("network: ", network_->description());
+  }
+  return network_;
 }
 
 }  // namespace mpix::api

@@ -3,6 +3,7 @@
 /// when MPI deletes the attributes of MPI_COMM_SELF in MPI_Finalize.
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <mutex>
 
@@ -11,6 +12,7 @@
 #include "memory/alloc.hpp"
 #include "memory/segment.hpp"
 #include "memory/staging.hpp"
+#include "transport/ucx/worker.hpp"
 
 namespace mpix::api {
 
@@ -25,8 +27,13 @@ class Process {
   const std::shared_ptr<memory::MappingCache>& mappings() noexcept { return mappings_; }
   /// Made on the first call. Throws Error (no_memory).
   const memory::Staging& staging();
-  /// Distinct from every other process's with near certainty.
-  std::uint64_t random_id() const noexcept { return random_id_; }
+  /// The worker for other nodes; made on the first call. Throws Error.
+  std::shared_ptr<transport::ucx::UcxWorker> network();
+  /// The worker if it was made, without making it; and its end, when no communicator uses it any more.
+  transport::ucx::UcxWorker* made_network() const noexcept { return network_.get(); }
+  void drop_network() noexcept { network_.reset(); }
+  /// Different at every call, and from other processes' numbers with near certainty.
+  std::uint64_t next_number() noexcept { return ++number_; }
 
   Process(const Process&) = delete;
   Process& operator=(const Process&) = delete;
@@ -38,9 +45,10 @@ class Process {
   const kernels::HostKernels* kernels_ = nullptr;
   memory::SharedAllocator allocator_;
   std::shared_ptr<memory::MappingCache> mappings_;
-  std::mutex staging_mutex_;
+  std::mutex making_;  // of the following two
   std::unique_ptr<memory::Staging> staging_;
-  std::uint64_t random_id_ = 0;
+  std::shared_ptr<transport::ucx::UcxWorker> network_;
+  std::atomic<std::uint64_t> number_{0};
 };
 
 }  // namespace mpix::api

@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "api/agree.hpp"
+#include "api/network.hpp"
 #include "api/process.hpp"
 #include "transport/shm/transport.hpp"
 
@@ -57,10 +58,6 @@ std::unique_ptr<transport::Transport> make_shared_memory(const topology::Node& n
   if (!all_agree(node.comm.get(), inbox.has_value() && neighbour_reachable(node, cards))) return nullptr;
   return std::make_unique<shm::ShmTransport>(std::move(*inbox), std::move(cards), node.self,
                                              process.staging(), process.mappings(), process.config().attach);
-}
-
-std::unique_ptr<transport::Transport> make_network(MPI_Comm) {
-  throw Error(Code::internal, "no network transport yet");
 }
 
 }  // namespace

@@ -9,13 +9,14 @@
 
 #include "topology/topology.hpp"
 #include "transport/transport.hpp"
+#include "transport/ucx/transport.hpp"
 
 namespace mpix::api {
 
 struct Routes {
-  std::vector<int> on_node;                             ///< ranks reached through shared memory, ascending
-  std::unique_ptr<transport::Transport> shared_memory;  ///< null where on_node is empty
-  std::unique_ptr<transport::Transport> network;        ///< null where on_node is all ranks
+  std::vector<int> on_node;                               ///< ranks reached through shared memory, ascending
+  std::unique_ptr<transport::Transport> shared_memory;    ///< null where on_node is empty
+  std::unique_ptr<transport::ucx::UcxTransport> network;  ///< null where no rank of the communicator needs it
 
   /// The transport that reaches `peer`.
   transport::Transport& to(int peer) const;
