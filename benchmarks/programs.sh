@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Every pattern, API and kind of memory passes the benchmarks' validation; options, exit status and files of
+# figures are as --help says.
+run=$top_builddir/scripts/run-mpi-test
+latency=$top_builddir/osu_alltoallv_layout
+overlap=$top_builddir/osu_ialltoallv_layout
+folder=$(mktemp -d) || exit 1
+trap 'rm -rf "$folder"' EXIT
+failed=0
+
+# expect STATUS RANKS PROGRAM ARGUMENT...
+expect() {
+  wanted=$1
+  ranks=$2
+  shift 2
+  "$run" -n "$ranks" -t 120 "$@" >"$folder/output" 2>&1
+  status=$?
+  [ "$status" = 77 ] && { echo "SKIP: no launcher"; exit 77; }
+  [ "$status" = "$wanted" ] && return
+  echo "status $status instead of $wanted with $ranks ranks: $*"
+  cat "$folder/output"
+  failed=1
+}
+
+# holds TEXT: the last output has it
+holds() {
+  grep -q -e "$1" "$folder/output" && return
+  echo "'$1' is missing in:"
+  cat "$folder/output"
+  failed=1
+}
+
+for ranks in 1 2 3; do
+  expect 0 $ranks "$latency" -m 8:64K -i 20 -x 2 -c -f --row 24
+  holds Pass
+  expect 0 $ranks "$latency" --pattern fft --grid 12x10x9,2x3x1 -i 2 -x 1 -c --api plan
+done
+expect 0 4 "$latency" --pattern fft --grid 12x10x9 --procs 2x2 --transpose pencil-xy,pencil-zy -i 2 -x 1 -c
+expect 0 2 "$latency" --pattern skewed --skew 2 --total 300K --row 37,4096 -i 2 -x 1 -c --memory alloc
+expect 0 3 "$latency" --pattern moe --tokens 50 --experts 12 --topk 3 --row 100 -i 2 -x 1 -c --api plan
+expect 0 2 "$latency" -m 64:64 -i 2 -x 1 -c --baseline none
+expect 0 2 "$latency" -m 1M -M 1K -i 2 -x 1
+holds 'skipped, its buffers take'
+expect 0 2 "$overlap" -m 1K:64K -i 4 -x 1 -c -f -t 2
+expect 0 2 "$overlap" -m 64:64 -i 4 -x 1 -c --api plan --baseline packed,datatypes,alltoallv --json "$folder/overlap"
+expect 0 2 "$latency" -m 64:128 -i 4 -x 1 -c --baseline packed,datatypes,copy,alltoallv --json "$folder/latency"
+for file in overlap latency; do
+  python3 -c 'import json, sys; assert json.load(open(sys.argv[1]))["cases"][0]["validation"] == "Pass"' \
+    "$folder/$file" || failed=1
+done
+
+expect 0 1 "$latency" --help
+for option in -m -i -x -f -c -M -h -v --pattern --row --baseline --api --memory --json --seed --total --grid \
+  --transpose --procs --experts --topk --tokens --skew; do
+  holds "  $option\|, $option"
+done
+expect 0 1 "$latency" -v
+expect 2 2 "$latency" --no-such-option
+holds 'no-such-option: unknown option'
+expect 2 2 "$latency" -t 4
+expect 2 2 "$latency" --row 12X
+holds "'12X' given"
+expect 2 2 "$latency" -m 16:8
+expect 2 2 "$latency" --pattern fft --procs 3x1
+expect 2 2 "$latency" --pattern moe --experts 4
+exit $failed
