@@ -6,6 +6,7 @@
 #include "kernels/host/move.hpp"
 #include "kernels/host/rows.hpp"
 #include "kernels/host/segments.hpp"
+#include "kernels/host/tiles.hpp"
 #include "kernels/host/walk.hpp"
 
 namespace mpix::kernels::host {
@@ -17,6 +18,8 @@ struct Loops {
 
   /// Bytes that wait in the first-level cache between two layouts of short runs.
   static constexpr std::int64_t kStage = 16384;
+  /// The same where a side is a transpose, which needs several listed rows at a time.
+  static constexpr std::int64_t kTileStage = 65536;
   /// From here on runs are moved directly even if their lengths or their alignment differ.
   static constexpr std::int64_t kDirectRun = 2048;
 
@@ -86,6 +89,7 @@ struct Loops {
       return moved;
     }
     const std::int64_t length = at.walk.length();
+    if (const std::int64_t tiled = tile<kGather>(at, flat, bytes, stream)) return tiled;
     const std::int64_t fit = bytes / length;
     const std::int64_t n = fit < at.walk.span() ? fit : at.walk.span();
     const Flat<Isa> line{flat, length};
@@ -96,6 +100,21 @@ struct Loops {
     }
     at.walk.advance(n);
     return n * length;
+  }
+
+  /// Listed rows of a transpose; 0 where there are not at least two.
+  template <bool kGather>
+  static std::int64_t tile(Position& at, Address flat, std::int64_t bytes, bool stream) {
+    const std::int64_t columns = at.walk.columns();
+    const std::int64_t length = at.walk.length();
+    if (columns == 0 || !Tile<Isa>::takes(length)) return 0;
+    std::int64_t n = bytes / (columns * length);
+    if (n > at.walk.repetitions()) n = at.walk.repetitions();
+    if (n < 2) return 0;
+    const Tile<Isa> tile{at.place(), at.walk.as_strided().stride, columns, n, flat};
+    Tile<Isa>::template move<kGather>(tile, length, stream);
+    at.walk.repeat(n);
+    return n * columns * length;
   }
 
   template <bool kGather, class Places>
@@ -111,10 +130,11 @@ struct Loops {
   /// Contiguous memory written by streaming stores from blocks of short runs: collected in the cache first,
   /// so that whole lines are streamed.
   static void assemble(Position& from, Address to, std::int64_t bytes) {
-    alignas(kLine) std::byte stage[kStage];
+    alignas(kLine) std::byte stage[kTileStage];
     const Address place = address(stage);
-    std::int64_t n = kStage - static_cast<std::int64_t>(to % kLine);
-    for (std::int64_t left = bytes; left > 0; left -= n, n = kStage) {
+    const std::int64_t size = from.walk.transposed() ? kTileStage : kStage;
+    std::int64_t n = size - static_cast<std::int64_t>(to % kLine);
+    for (std::int64_t left = bytes; left > 0; left -= n, n = size) {
       if (n > left) n = left;
       linear<true>(from, place, n, false);
       M::template streaming<false>(to, place, static_cast<std::size_t>(n), place);
@@ -258,8 +278,9 @@ struct Loops {
 
   /// Two layouts, neither of which is contiguous here.
   static void between(Position& to, Position& from, std::int64_t bytes, bool stream) {
-    alignas(kLine) std::byte stage[kStage];
+    alignas(kLine) std::byte stage[kTileStage];
     const Address place = address(stage);
+    const std::int64_t size = from.walk.transposed() || to.walk.transposed() ? kTileStage : kStage;
     while (bytes > 0) {
       const std::int64_t common = to.rest() < from.rest() ? to.rest() : from.rest();
       std::int64_t n = 0;
@@ -271,7 +292,7 @@ struct Loops {
         to.advance(n);
         from.advance(n);
       } else {
-        n = bytes < kStage ? bytes : kStage;
+        n = bytes < size ? bytes : size;
         linear<true>(from, place, n, false);
         linear<false>(to, place, n, stream);
       }
@@ -279,10 +300,12 @@ struct Loops {
     }
   }
 
-  /// Whether both stand at whole runs of one length.
+  /// Whether both stand at whole runs of one length, and tiles have nothing to offer.
   static bool paired(const Position& to, const Position& from, std::int64_t bytes) {
-    return to.within == 0 && from.within == 0 && to.walk.uniform() && from.walk.uniform() &&
-           to.walk.length() == from.walk.length() && bytes >= to.walk.length();
+    const std::int64_t length = to.walk.length();
+    if (to.within != 0 || from.within != 0 || !to.walk.uniform() || !from.walk.uniform()) return false;
+    if (Tile<Isa>::takes(length) && (to.walk.transposed() || from.walk.transposed())) return false;
+    return length == from.walk.length() && bytes >= length;
   }
 
   static std::int64_t pairs(Position& to, Position& from, std::int64_t bytes, bool stream) {

@@ -76,6 +76,26 @@ class Walk {
   Strided<Isa> as_strided() const { return {row_, inner_.stride, left_, next_row()}; }
   Indexed<Isa> as_indexed() const { return {base_, blocks_.offsets + run_, span()}; }
 
+  /// Whether the dimension around the innermost goes to the neighbouring run.
+  bool transposed() const {
+    return strided() && blocks_.ndims >= 2 && blocks_.dims[blocks_.ndims - 2].stride == blocks_.run;
+  }
+  /// Runs of the innermost dimension where the walk is transposed and stands at their start; else 0.
+  std::int64_t columns() const { return transposed() && left_ == inner_.count ? inner_.count : 0; }
+  /// Where columns() > 0: repetitions of the innermost dimension until a further dimension steps.
+  std::int64_t repetitions() const {
+    const std::int32_t d = blocks_.ndims - 2;
+    return blocks_.dims[d].count - index_[d];
+  }
+  /// Where columns() > 0: steps over `n` <= repetitions() times columns() runs.
+  void repeat(std::int64_t n) {
+    const std::int32_t d = blocks_.ndims - 2;
+    run_ += (n - 1) * inner_.count;
+    row_ += scaled(n - 1, blocks_.dims[d].stride);
+    index_[d] += n - 1;
+    advance(inner_.count);
+  }
+
   /// Steps over `n` <= span() runs.
   void advance(std::int64_t n) {
     run_ += n;

@@ -183,6 +183,24 @@ inline Shape random_strided(Random& random) {
   return shape;
 }
 
+/// A matrix by columns: neighbouring runs are far apart in listing order. Often whole lines in the end.
+inline Shape random_transpose(Random& random) {
+  Shape shape;
+  Blocks& b = shape.blocks;
+  b.run = std::int64_t{4} << pick(random, 0, 4);
+  const std::int64_t rows = pick(random, 2, 40), columns = pick(random, 2, 60), planes = pick(random, 1, 3);
+  std::int64_t stride = rows * b.run + (pick(random, 0, 1) == 0 ? 0 : pick(random, 0, 100));
+  if (pick(random, 0, 1) == 0) stride = (stride + 63) / 64 * 64;
+  if (planes > 1) shape.dims.push_back({planes, stride * columns});
+  shape.dims.push_back({rows, b.run});
+  shape.dims.push_back({columns, stride});
+  b.ndims = static_cast<std::int32_t>(shape.dims.size());
+  b.nruns = rows * columns * planes;
+  b.bytes = b.nruns * b.run;
+  b.offset = pick(random, 0, 1) == 0 ? 0 : pick(random, -300, 300);
+  return shape;
+}
+
 /// Slots in random order; neighbours may touch.
 inline Shape random_listed(Random& random, Form form) {
   Shape shape;
@@ -209,18 +227,41 @@ inline Shape random_listed(Random& random, Form form) {
 }
 
 inline Shape random_shape(Random& random) {
-  switch (pick(random, 0, 3)) {
+  switch (pick(random, 0, 5)) {
     case 0:
       return random_listed(random, Form::indexed);
     case 1:
       return random_listed(random, Form::segments);
+    case 2:
+      return random_transpose(random);
     default:
       return random_strided(random);
   }
 }
 
-/// Like random_shape, of exactly `bytes` bytes: a segments form cut from random lengths.
+/// A matrix by columns of exactly `bytes` bytes; of no runs where these do not divide.
+inline Shape transpose_of(Random& random, std::int64_t bytes) {
+  Shape shape;
+  Blocks& b = shape.blocks;
+  b.run = std::int64_t{4} << pick(random, 0, 3);
+  const std::int64_t runs = bytes / b.run;
+  std::int64_t columns = pick(random, 2, 60);
+  while (columns > 1 && runs % columns != 0) --columns;
+  if (bytes % b.run != 0 || columns < 2 || runs / columns < 2) return shape;
+  const std::int64_t rows = runs / columns;
+  shape.dims = {{rows, b.run}, {columns, (rows * b.run + 63) / 64 * 64}};
+  b.ndims = 2;
+  b.nruns = runs;
+  b.bytes = bytes;
+  return shape;
+}
+
+/// Like random_shape, of exactly `bytes` bytes; segments where nothing else fits.
 inline Shape random_shape_of(Random& random, std::int64_t bytes) {
+  if (pick(random, 0, 2) == 0) {
+    Shape shape = transpose_of(random, bytes);
+    if (shape.blocks.nruns > 0) return shape;
+  }
   for (int attempt = 0; attempt < 20; ++attempt) {
     Shape shape = random_shape(random);
     Blocks& b = shape.blocks;
