@@ -1,0 +1,63 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-3-Clause
+#
+# The cluster itself: nodes, interfaces, exit status, and that nothing stays behind.
+set -u
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+work=$(mktemp -d) || exit 1
+trap 'rm -rf "$work"' EXIT
+export TMPDIR=$work
+failures=0
+
+check() { # what, expected, found
+  [[ $2 == "$3" ]] && return
+  echo "FAIL: $1: expected '$2', found '$3'"
+  ((++failures))
+}
+
+wait_gone() { # what, command that fails once it is gone
+  local _
+  for _ in {1..50}; do
+    "${@:2}" || return 0
+    sleep 0.1
+  done
+  echo "FAIL: $1 stayed behind"
+  ((++failures))
+}
+
+directories_left() { compgen -G "$work/mpix-cluster.*" >/dev/null; }
+running() { pgrep -f "sleep 98[.]$$" >/dev/null; }
+
+out=$(timeout 60 "$here/cluster" run --nodes 3 --ranks-per-node 2,1,1 -- hostname)
+status=$?
+((status == 77)) && exit 77
+check "status" 0 "$status"
+check "host names" "node0 node0 node1 node2" "$(sort <<<"$out" | paste -s -d' ')"
+
+out=$(timeout 60 "$here/cluster" run --nodes 2 --nics 2 -- sh -c 'echo $(ls /sys/class/net)')
+for device in eth0 eth1 lo; do check "interface $device" 2 "$(grep -cw $device <<<"$out")"; done
+
+out=$(timeout 60 "$here/cluster" run --nodes 2 -- sh -c 'touch /dev/shm/here; sleep 0.5; ls /dev/shm/here; hostname')
+check "own /dev/shm" 2 "$(grep -c /dev/shm/here <<<"$out")"
+[[ ! -e /dev/shm/here ]] || { echo "FAIL: /dev/shm is not the node's own"; ((++failures)); }
+
+timeout 60 "$here/cluster" run --nodes 2 -- sh -c 'exit 7' >/dev/null 2>&1
+check "status of the program" 7 $?
+timeout 60 "$here/cluster" run --nodes 2 --timeout 1 -- sleep 30 >/dev/null 2>&1
+check "status after --timeout" 124 $?
+
+for signal in TERM KILL; do
+  "$here/cluster" run --nodes 2 -- sleep "98.$$" >/dev/null 2>&1 &
+  cluster=$!
+  for _ in {1..100}; do
+    running && break
+    sleep 0.1
+  done
+  kill -"$signal" "$cluster"
+  wait "$cluster" 2>/dev/null
+  wait_gone "a process after SIG$signal" running
+  wait_gone "a directory after SIG$signal" directories_left
+done
+
+((failures == 0)) && echo "all passed"
+exit $((failures > 0))
