@@ -37,6 +37,8 @@ void check_peers(const Communicator& communicator, const Layout& layout, const c
 }
 
 void check_buffer(const void* buffer, const Layout& layout, const char* name) {
+  if (buffer == MPI_IN_PLACE)
+    throw Error(Code::buffer, text(name, " cannot be MPI_IN_PLACE; only sendbuf can"));
   if (buffer == nullptr && layout.bytes() > 0 && layout.true_lb() < kFirstPage)
     throw Error(Code::buffer,
                 text(name, " is a null pointer, but its layout lists ", layout.bytes(), " bytes"));

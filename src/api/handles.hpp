@@ -1,26 +1,28 @@
 // SPDX-License-Identifier: BSD-3-Clause
-/// The objects behind the public handles. Their memory is never given back but used again, so that a handle
-/// that was freed can be recognised.
+/// The objects behind the public handles. Their memory is never given back but used again, as late as
+/// possible, so that a handle that was freed can be recognised.
 #pragma once
 
 #include <mpix_layout.h>
 
 #include <atomic>
+#include <cstddef>
 #include <deque>
 #include <memory>
 #include <mutex>
-#include <vector>
 
 #include "api/plan_state.hpp"
 #include "layout/layout.hpp"
 
 struct MPIX_Layout_s {
   std::atomic<bool> alive{false};
+  MPIX_Layout_s* next_free = nullptr;
   mpix::LayoutRef layout;
 };
 
 struct MPIX_Layout_plan_s {
   std::atomic<bool> alive{false};
+  MPIX_Layout_plan_s* next_free = nullptr;
   std::shared_ptr<mpix::api::PlanState> state;
 };
 
@@ -32,24 +34,30 @@ class HandleTable {
  public:
   Object* take() {
     const std::lock_guard guard(mutex_);
-    if (free_.empty()) {
-      free_.reserve(objects_.size() + 1);  // so that give_back cannot fail
-      free_.push_back(&objects_.emplace_back());
-    }
-    Object* const object = free_.back();
-    free_.pop_back();
+    if (free_ < kKeptFree) return &objects_.emplace_back();
+    Object* const object = first_free_;
+    first_free_ = object->next_free;
+    --free_;
     return object;
   }
   void give_back(Object* object) noexcept {
     object->alive.store(false, std::memory_order_release);
     const std::lock_guard guard(mutex_);
-    free_.push_back(object);
+    object->next_free = nullptr;
+    (free_ == 0 ? first_free_ : last_free_->next_free) = object;
+    last_free_ = object;
+    ++free_;
   }
 
  private:
+  /// Freed handles that are not used again, so that they stay recognisable for a while.
+  static constexpr std::size_t kKeptFree = 64;
+
   std::mutex mutex_;
   std::deque<Object> objects_;
-  std::vector<Object*> free_;
+  std::size_t free_ = 0;  ///< length of the queue of freed objects
+  Object* first_free_ = nullptr;
+  Object* last_free_ = nullptr;
 };
 
 /// A new handle of `layout`.
