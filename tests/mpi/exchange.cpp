@@ -61,7 +61,7 @@ MPI_TEST(sizes_next_to_powers_of_two) {
   for (int power = 12; power <= 19; ++power)
     for (const int delta : {-1, 0, 1}) {
       const std::int64_t bytes = (std::int64_t{1} << power) + delta;
-      Volume volume{.unit = bytes, .most = bytes, .density = 60};
+      const Volume volume{.unit = bytes, .most = bytes, .density = 60, .exact = true};
       random_exchanges(t, 1, volume, false, "powers of two");
     }
 }

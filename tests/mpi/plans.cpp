@@ -156,7 +156,10 @@ MPI_TEST(communicator_freed_before_the_plan) {
   const Layouts layouts = random_layouts(t.comm, t.shared.bits(), t.own, kLarge, false);
   MPIX_Layout_plan plan = MPIX_LAYOUT_PLAN_NULL;
   OK(MPIX_Alltoallv_layout_init(layouts.send.layout(), layouts.recv.layout(), copy, MPI_INFO_NULL, &plan));
+  Data data(t.comm, t.own, layouts);
   OK(MPI_Comm_free(&copy));
+  MPI_Request request = MPI_REQUEST_NULL;
+  EXPECT_ERROR(MPIX_Layout_plan_start(plan, data.sendbuf(), data.recvbuf(), &request), MPI_ERR_COMM);
   OK(MPIX_Layout_plan_free(&plan));
 }
 

@@ -222,14 +222,14 @@ MPI_TEST(blocking_while_others_are_in_flight) {
 /// All pairs have long traffic, so when a second exchange over the same pairs is over, the first one is as
 /// well.
 MPI_TEST(request_freed_while_active) {
-  Running exchange(t, t.comm, {.unit = 50000, .most = 100000, .density = 100});
-  Running after(t, t.comm, {.unit = 50000, .most = 100000, .density = 100});
+  Running exchange(t, t.comm, {.most = 100000, .density = 100, .exact = true});
+  Running after(t, t.comm, {.most = 100000, .density = 100, .exact = true});
   exchange.start();
   OK(MPI_Request_free(&exchange.request));
   EXPECT(exchange.request == MPI_REQUEST_NULL);
   after.run();
   after.verify("after a freed request");
-  for (int i = 0; i < 20000 && !exchange.data.complete(); ++i) {
+  for (const double start = MPI_Wtime(); MPI_Wtime() < start + 20 && !exchange.data.complete();) {
     int flag = 0;
     OK(MPI_Iprobe(MPI_ANY_SOURCE, MPI_ANY_TAG, t.comm, &flag, MPI_STATUS_IGNORE));
   }
@@ -239,7 +239,7 @@ MPI_TEST(request_freed_while_active) {
 /// Rank 0 waits for a message that rank 1 sends only after its exchange, which needs rank 0, has completed.
 MPI_TEST(progress_inside_recv, {.sizes = {2, 3, 5, 8}}) {
   need_progress_in_mpi();
-  Running exchange(t, t.comm, {.unit = 1 << 20, .most = 1 << 20, .density = 100});
+  Running exchange(t, t.comm, {.most = 1 << 20, .density = 100, .exact = true});
   exchange.start();
   int token = 0;
   watchdog_phase("receiving before the exchange is completed");
@@ -251,7 +251,7 @@ MPI_TEST(progress_inside_recv, {.sizes = {2, 3, 5, 8}}) {
 
 MPI_TEST(progress_inside_barrier, {.sizes = {2, 3, 5, 8}}) {
   need_progress_in_mpi();
-  Running exchange(t, t.comm, {.unit = 1 << 20, .most = 1 << 20, .density = 100});
+  Running exchange(t, t.comm, {.most = 1 << 20, .density = 100, .exact = true});
   exchange.start();
   watchdog_phase("in a barrier before the exchange is completed");
   if (t.rank == 0) OK(MPI_Barrier(t.comm));
@@ -265,8 +265,8 @@ MPI_TEST(progress_of_all_while_waiting_for_one, {.sizes = {2, 3, 5, 8}}) {
   MPI_Comm other;
   OK(MPI_Comm_dup(t.comm, &other));
   {
-    Running one(t, t.comm, {.unit = 1 << 19, .most = 1 << 19, .density = 100});
-    Running two(t, other, {.unit = 1 << 19, .most = 1 << 19, .density = 100});
+    Running one(t, t.comm, {.most = 1 << 19, .density = 100, .exact = true});
+    Running two(t, other, {.most = 1 << 19, .density = 100, .exact = true});
     one.start();
     two.start();
     Running& first = t.rank == 0 ? one : two;

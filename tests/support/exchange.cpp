@@ -39,6 +39,7 @@ std::int64_t bytes_between(std::uint64_t seed, const Volume& volume, int from, i
   if (volume.symmetric && from > to) std::swap(from, to);
   Rng rng(mix(mix(seed, static_cast<std::uint64_t>(from)), static_cast<std::uint64_t>(to)));
   if (!rng.chance(volume.density)) return 0;
+  if (volume.exact) return volume.most;
   return volume.unit * rng.magnitude(volume.most / volume.unit);
 }
 

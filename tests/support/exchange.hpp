@@ -21,6 +21,7 @@ struct Volume {
   std::int64_t most = 2000;  ///< bytes between two ranks
   int density = 80;          ///< pairs of a hundred that have traffic
   bool symmetric = false;    ///< as much there as back: for MPI_IN_PLACE
+  bool exact = false;        ///< always `most` where there is traffic
 };
 
 /// Bytes from one rank to another.
