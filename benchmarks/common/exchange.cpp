@@ -29,7 +29,7 @@ Type row_type(std::int64_t row) {
   return type;
 }
 
-Type rows_type(const std::int64_t* indices, std::int64_t count, MPI_Datatype row) {
+Type rows_type(const MPI_Count* indices, std::int64_t count, MPI_Datatype row) {
   const int rows = to_int(count, "a number of rows");
   std::vector<int> displs(static_cast<std::size_t>(rows));
   for (std::size_t i = 0; i < displs.size(); ++i) displs[i] = to_int(indices[i], "an index");
@@ -42,12 +42,11 @@ Type rows_type(const std::int64_t* indices, std::int64_t count, MPI_Datatype row
 
 Layout make_rows_layout(const Side& side) {
   const std::vector<MPI_Count> counts(side.counts.begin(), side.counts.end());
-  const std::vector<MPI_Count> indices(side.indices.begin(), side.indices.end());
   const Type row = row_type(side.row);
   Layout layout;
-  check(
-      MPIX_Layout_create_indexed_block(side.peers(), counts.data(), indices.data(), row.get(), layout.out()),
-      "MPIX_Layout_create_indexed_block");
+  check(MPIX_Layout_create_indexed_block(side.peers(), counts.data(), side.indices.data(), row.get(),
+                                         layout.out()),
+        "MPIX_Layout_create_indexed_block");
   return layout;
 }
 
@@ -108,7 +107,7 @@ WArguments make_datatypes(const Side& side) {
   const auto peers = static_cast<std::size_t>(side.peers());
   WArguments w{
       {}, std::vector<MPI_Datatype>(peers, MPI_BYTE), std::vector<int>(peers, 0), std::vector<int>(peers, 0)};
-  const std::int64_t* indices = side.indices.data();
+  const MPI_Count* indices = side.indices.data();
   Type row;
   if (side.kind == Side::Kind::rows) row = row_type(side.row);
   for (std::size_t p = 0; p < peers; ++p) {

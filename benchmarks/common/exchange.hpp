@@ -30,9 +30,9 @@ struct Side {
   Kind kind = Kind::rows;
   std::int64_t buffer_bytes = 0;  ///< size of the buffer; not all of it need be named
 
-  std::int64_t row = 0;               ///< rows: bytes of a row
-  std::vector<std::int64_t> counts;   ///< rows: [peers] rows for each peer
-  std::vector<std::int64_t> indices;  ///< rows: which, peer 0's first
+  std::int64_t row = 0;              ///< rows: bytes of a row
+  std::vector<std::int64_t> counts;  ///< rows: [peers] rows for each peer
+  std::vector<MPI_Count> indices;    ///< rows: which, peer 0's first
 
   std::int64_t array[3] = {0, 0, 0};  ///< boxes: extents of the array in elements
   std::vector<Box> boxes;             ///< boxes: [peers]
@@ -58,7 +58,7 @@ template <class Visit>
 void for_each_run(const Side& side, int peer, std::int64_t first, Visit visit) {
   const auto p = static_cast<std::size_t>(peer);
   if (side.kind == Side::Kind::rows) {
-    const std::int64_t* index = side.indices.data() + first;
+    const MPI_Count* index = side.indices.data() + first;
     for (std::int64_t i = 0; i < side.counts[p]; ++i) visit(index[i] * side.row, side.row);
     return;
   }

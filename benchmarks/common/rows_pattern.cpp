@@ -35,7 +35,8 @@ Side random_side(std::int64_t row, std::vector<std::int64_t> counts, Random rand
   const std::int64_t rows = std::accumulate(side.counts.begin(), side.counts.end(), std::int64_t{0});
   const std::int64_t places = rows + rows / 32 + 1;
   side.buffer_bytes = places * row;
-  side.indices = permutation(places, rows, random);
+  const auto chosen = permutation(places, rows, random);
+  side.indices.assign(chosen.begin(), chosen.end());
   return side;
 }
 
