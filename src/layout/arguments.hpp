@@ -4,6 +4,7 @@
 
 #include <mpi.h>
 
+#include <cstddef>
 #include <string>
 
 #include "base/status.hpp"
@@ -19,23 +20,26 @@ inline void check_array(bool needed, const void* array, const char* name) {
   if (needed && array == nullptr) throw Error(Code::argument, text(name, " is a null pointer"));
 }
 
-inline void check_count(const MPI_Count counts[], int peer) {
-  if (counts[peer] < 0) throw Error(Code::count, text("counts[", peer, "] is ", counts[peer], ", below 0"));
+[[noreturn]] inline void report_null_type(const std::string& name) {
+  throw Error(Code::type, name + " is MPI_DATATYPE_NULL");
 }
 
-inline void check_type(MPI_Datatype type, const std::string& name) {
-  if (type == MPI_DATATYPE_NULL) throw Error(Code::type, name + " is MPI_DATATYPE_NULL");
-}
+/// What the counts of all peers come to.
+struct Totals {
+  std::size_t peers = 0;  ///< with counts above 0
+  MPI_Count entries = 0;
+};
 
-/// Checks all counts; the entries of all peers together.
-inline MPI_Count total_count(int npeers, const MPI_Count counts[]) {
-  MPI_Count total = 0;
+/// Checks all counts, and their sum where `summed`.
+inline Totals check_counts(int npeers, const MPI_Count counts[], bool summed) {
+  Totals totals;
   for (int peer = 0; peer < npeers; ++peer) {
-    check_count(counts, peer);
-    if (__builtin_add_overflow(total, counts[peer], &total))
+    if (counts[peer] < 0) throw Error(Code::count, text("counts[", peer, "] is ", counts[peer], ", below 0"));
+    totals.peers += counts[peer] > 0;
+    if (summed && __builtin_add_overflow(totals.entries, counts[peer], &totals.entries))
       throw Error(Code::count, text("the sum of counts up to counts[", peer, "] does not fit 64 bits"));
   }
-  return total;
+  return totals;
 }
 
 }  // namespace mpix::layout

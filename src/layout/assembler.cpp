@@ -29,15 +29,10 @@ void Assembler::add(int peer, const Shape& shape) {
   blocks.offset = shape.offset;
   blocks.run = shape.run;
   blocks.nruns = shape.nruns;
-  Pending pending;
-  if (!shape.dims.empty()) pending.first_dim = store(shape.dims);
-  if (shape.form != Form::strided) {
-    pending.arrays = shape.arrays;
-    pending.first_offset = shape.first_offset;
-    pending.first_length = shape.first_length;
-  }
+  if (!shape.dims.empty()) pending_dims_.push_back({parts_.size(), store(shape.dims)});
+  if (shape.form != Form::strided)
+    pending_lists_.push_back({parts_.size(), shape.arrays, shape.first_offset, shape.first_length});
   parts_.push_back({peer, blocks});
-  pending_.push_back(std::move(pending));
 }
 
 LayoutRef Assembler::finish(int npeers) {
@@ -48,15 +43,15 @@ LayoutRef Assembler::finish(int npeers) {
     storage.bytes += static_cast<std::int64_t>(dims_.size() * sizeof(Dim));
     storage.dims.push_back(std::move(dims));
   }
-  for (std::size_t i = 0; i < parts_.size(); ++i) {
-    kernels::Blocks& blocks = parts_[i].blocks;
-    const Pending& pending = pending_[i];
-    if (blocks.ndims > 0) blocks.dims = storage.dims[0].get() + pending.first_dim;
-    if (blocks.form != Form::strided) blocks.offsets = pending.arrays->offsets.get() + pending.first_offset;
+  for (const PendingDims& pending : pending_dims_)
+    parts_[pending.part].blocks.dims = storage.dims[0].get() + pending.first;
+  for (const PendingList& pending : pending_lists_) {
+    kernels::Blocks& blocks = parts_[pending.part].blocks;
+    blocks.offsets = pending.arrays->offsets.get() + pending.first_offset;
     if (blocks.form == Form::segments) blocks.lengths = pending.arrays->lengths.get() + pending.first_length;
   }
-  for (Pending& pending : pending_) {
-    if (pending.arrays == nullptr || pending.arrays->bytes == 0) continue;
+  for (const PendingList& pending : pending_lists_) {
+    if (pending.arrays->bytes == 0) continue;  // another peer's list is in the same arrays
     storage.bytes += std::exchange(pending.arrays->bytes, 0);
     storage.arrays.push_back(std::move(pending.arrays->offsets));
     if (pending.arrays->lengths != nullptr) storage.arrays.push_back(std::move(pending.arrays->lengths));

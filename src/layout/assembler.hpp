@@ -12,22 +12,29 @@ namespace mpix::layout {
 
 class Assembler {
  public:
+  /// `peers`: how many will be added at most.
+  explicit Assembler(std::size_t peers) { parts_.reserve(peers); }
+
   /// Peers ascend; an empty shape adds nothing.
   void add(int peer, const Shape& shape);
   /// Takes the shapes' arrays, which are no longer to be used through any shape.
   LayoutRef finish(int npeers);
 
  private:
-  /// What cannot be pointed at before all peers are there.
-  struct Pending {
-    std::size_t first_dim = 0;
-    std::shared_ptr<RunArrays> arrays;  ///< null for strided
-    std::int64_t first_offset = 0, first_length = 0;
+  // What cannot be pointed at before all peers are there; `part` counts in parts_.
+  struct PendingDims {
+    std::size_t part, first;
+  };
+  struct PendingList {
+    std::size_t part;
+    std::shared_ptr<RunArrays> arrays;
+    std::int64_t first_offset, first_length;
   };
   std::size_t store(const std::vector<kernels::Dim>& dims);
 
   std::vector<PeerBlocks> parts_;
-  std::vector<Pending> pending_;
+  std::vector<PendingDims> pending_dims_;
+  std::vector<PendingList> pending_lists_;
   std::vector<kernels::Dim> dims_;
   std::size_t last_dims_ = 0;  // where the dims stored last begin
 };

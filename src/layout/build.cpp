@@ -8,8 +8,8 @@
 #include "base/text.hpp"
 #include "layout/arguments.hpp"
 #include "layout/assembler.hpp"
-#include "layout/datatype.hpp"
 #include "layout/build.hpp"
+#include "layout/datatype.hpp"
 
 namespace mpix {
 
@@ -44,10 +44,9 @@ LayoutRef build_v(int npeers, const MPI_Count counts[], const MPI_Count displs[]
   check_npeers(npeers);
   check_array(npeers > 0, counts, "counts");
   check_array(npeers > 0, displs, "displs");
-  check_type(type, "type");
-  for (int peer = 0; peer < npeers; ++peer) check_count(counts, peer);
+  if (type == MPI_DATATYPE_NULL) report_null_type("type");
+  Assembler layout(check_counts(npeers, counts, false).peers);
   Elements elements(type);
-  Assembler layout;
   for (int peer = 0; peer < npeers; ++peer) {
     if (counts[peer] == 0) continue;
     try {
@@ -65,13 +64,11 @@ LayoutRef build_w(int npeers, const MPI_Count counts[], const MPI_Aint displs[],
   check_array(npeers > 0, counts, "counts");
   check_array(npeers > 0, displs, "displs");
   check_array(npeers > 0, types, "types");
-  for (int peer = 0; peer < npeers; ++peer) {
-    check_count(counts, peer);
-    if (counts[peer] > 0) check_type(types[peer], text("types[", peer, "]"));
-  }
+  Assembler layout(check_counts(npeers, counts, false).peers);
+  for (int peer = 0; peer < npeers; ++peer)
+    if (counts[peer] > 0 && types[peer] == MPI_DATATYPE_NULL) report_null_type(text("types[", peer, "]"));
   std::map<MPI_Datatype, Elements, std::less<>> known;
   auto elements = known.end();
-  Assembler layout;
   for (int peer = 0; peer < npeers; ++peer) {
     if (counts[peer] == 0) continue;
     if (elements == known.end() || elements->first != types[peer])

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /// Layouts from lists: equal blocks by index, and segments.
+#include <algorithm>
 #include <span>
 
 #include "base/status.hpp"
 #include "base/text.hpp"
 #include "layout/arguments.hpp"
 #include "layout/assembler.hpp"
-#include "layout/datatype.hpp"
 #include "layout/build.hpp"
+#include "layout/datatype.hpp"
 #include "layout/run_sink.hpp"
 
 namespace mpix {
@@ -71,21 +72,38 @@ std::int64_t list_capacity(int npeers, const MPI_Count counts[], const MPI_Count
   throw Error(Code::argument, text("indices of peer ", peer, ": the blocks are more than 2^63 bytes apart"));
 }
 
-/// Adds one peer's segments to `sink`.
-void push_segments(std::span<const MPI_Count> lengths, std::span<const MPI_Aint> displs, int peer,
-                   RunSink& sink) {
+/// One peer's segments, which are not empty. Lists go into `sink`.
+Shape segments_at(std::span<const MPI_Count> lengths, std::span<const MPI_Aint> displs, RunSink& sink) {
+  const MPI_Count first = lengths[0];
+  if (first > 0 &&
+      std::all_of(lengths.begin(), lengths.end(), [first](MPI_Count length) { return length == first; })) {
+    sink.assign(displs, 1, 0, first);
+  } else {
+    for (std::size_t i = 0; i < lengths.size(); ++i)
+      if (lengths[i] > 0) sink.push(displs[i], lengths[i]);
+  }
+  return sink.take();
+}
+
+void check_lengths(std::span<const MPI_Count> lengths, int peer) {
+  MPI_Count least = 0;
+  for (const MPI_Count length : lengths) least = std::min(least, length);
+  if (least == 0) return;
+  const auto at = std::find_if(lengths.begin(), lengths.end(), [](MPI_Count length) { return length < 0; });
+  throw Error(Code::count, text("lengths of peer ", peer, ": segment ", at - lengths.begin(), " is ", *at,
+                                " bytes, below 0"));
+}
+
+/// Names the segment that does not fit 64-bit offsets.
+[[noreturn]] void report_segments(int peer, std::span<const MPI_Count> lengths,
+                                  std::span<const MPI_Aint> displs) {
   for (std::size_t i = 0; i < lengths.size(); ++i) {
-    if (lengths[i] < 0)
-      throw Error(Code::count,
-                  text("lengths of peer ", peer, ": segment ", i, " is ", lengths[i], " bytes, below 0"));
-    if (lengths[i] == 0) continue;
-    try {
-      sink.push(displs[i], lengths[i]);
-    } catch (const Overflow&) {
+    if (std::int64_t end = 0; lengths[i] > 0 && __builtin_add_overflow(displs[i], lengths[i], &end))
       throw Error(Code::argument, text("displs of peer ", peer, ": segment ", i, " of ", lengths[i],
                                        " bytes at ", displs[i], " reaches beyond 64-bit offsets"));
-    }
   }
+  throw Error(Code::argument,
+              text("the segments of peer ", peer, " are more than 2^63 bytes together or apart"));
 }
 
 }  // namespace
@@ -94,11 +112,11 @@ LayoutRef build_indexed_block(int npeers, const MPI_Count counts[], const MPI_Co
                               MPI_Datatype block) {
   check_npeers(npeers);
   check_array(npeers > 0, counts, "counts");
-  check_type(block, "block");
-  const MPI_Count total = total_count(npeers, counts);
-  check_array(total > 0, indices, "indices");
+  if (block == MPI_DATATYPE_NULL) report_null_type("block");
+  const Totals totals = check_counts(npeers, counts, true);
+  check_array(totals.entries > 0, indices, "indices");
   const Datatype decoded = decode(block);
-  Assembler layout;
+  Assembler layout(totals.peers);
   if (decoded.shape.empty()) return layout.finish(npeers);
   RunSink sink(list_capacity(npeers, counts, indices, decoded.shape));
   MPI_Count first = 0;
@@ -119,20 +137,22 @@ LayoutRef build_hindexed(int npeers, const MPI_Count counts[], const MPI_Count l
                          const MPI_Aint displs[]) {
   check_npeers(npeers);
   check_array(npeers > 0, counts, "counts");
-  const MPI_Count total = total_count(npeers, counts);
-  check_array(total > 0, lengths, "lengths");
-  check_array(total > 0, displs, "displs");
-  RunSink sink(total);
-  Assembler layout;
+  const Totals totals = check_counts(npeers, counts, true);
+  check_array(totals.entries > 0, lengths, "lengths");
+  check_array(totals.entries > 0, displs, "displs");
+  RunSink sink(totals.entries);
+  Assembler layout(totals.peers);
   MPI_Count first = 0;
   for (int peer = 0; peer < npeers; first += counts[peer], ++peer) {
     if (counts[peer] == 0) continue;
     const auto count = static_cast<std::size_t>(counts[peer]);
-    push_segments({lengths + first, count}, {displs + first, count}, peer, sink);
+    const std::span my_lengths(lengths + first, count);
+    const std::span my_displs(displs + first, count);
+    check_lengths(my_lengths, peer);
     try {
-      layout.add(peer, sink.take());
+      layout.add(peer, segments_at(my_lengths, my_displs, sink));
     } catch (const Overflow&) {
-      throw Error(Code::argument, text("the segments of peer ", peer, " are more than 2^63 bytes apart"));
+      report_segments(peer, my_lengths, my_displs);
     }
   }
   sink.finish();

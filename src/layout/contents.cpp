@@ -17,7 +17,7 @@ bool is_predefined(int combiner) noexcept {
     case MPI_COMBINER_F90_REAL:
     case MPI_COMBINER_F90_COMPLEX:
     case MPI_COMBINER_F90_INTEGER:
-#ifdef HAVE_MPI_COMBINER_VALUE_INDEX
+#ifdef MPIX_HAVE_VALUE_INDEX
     case MPI_COMBINER_VALUE_INDEX:
 #endif
       return true;

@@ -9,6 +9,11 @@
 #include <cstdint>
 #include <vector>
 
+// MPI_Type_get_value_index came with MPI 4.1.
+#if MPI_VERSION > 4 || (MPI_VERSION == 4 && MPI_SUBVERSION >= 1)
+#define MPIX_HAVE_VALUE_INDEX 1
+#endif
+
 namespace mpix::layout {
 
 /// Owns the datatypes that the MPI hands out; frees those that are not predefined.

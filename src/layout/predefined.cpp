@@ -54,7 +54,7 @@ int natural_alignment(std::int64_t size) {
   return static_cast<int>(std::min<std::int64_t>(size & -size, alignof(std::max_align_t)));
 }
 
-#ifdef HAVE_MPI_COMBINER_VALUE_INDEX
+#ifdef MPIX_HAVE_VALUE_INDEX
 /// MPI_Type_get_value_index: a structure of both.
 Datatype make_pair(const Datatype& value, const Datatype& index) {
   Datatype both;
@@ -81,7 +81,7 @@ bool find_marker(MPI_Datatype type, Datatype& found) {
 
 Datatype decode_predefined(MPI_Datatype type, const Contents& contents) {
   Datatype decoded;
-#ifdef HAVE_MPI_COMBINER_VALUE_INDEX
+#ifdef MPIX_HAVE_VALUE_INDEX
   if (contents.combiner() == MPI_COMBINER_VALUE_INDEX)
     return make_pair(decode(contents.type(0)), decode(contents.type(1)));
 #endif

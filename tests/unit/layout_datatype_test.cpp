@@ -2,8 +2,8 @@
 /// Random nested datatypes against the type maps that the standard gives them.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <iostream>
-#include <numeric>
 
 #include "tests/support/random_type.hpp"
 #include "tests/support/type_map.hpp"
@@ -160,6 +160,26 @@ TEST(LayoutDatatype, IndicesOfRandomBlocks) {
     }
   }
 }
+
+#if MPI_VERSION > 4 || (MPI_VERSION == 4 && MPI_SUBVERSION >= 1)
+TEST(LayoutDatatype, ValueAndIndexPairs) {
+  struct Pair {
+    short value;
+    std::int64_t index;
+  };
+  MPI_Datatype pair;
+  ASSERT_EQ(MPI_Type_get_value_index(MPI_SHORT, MPI_INT64_T, &pair), MPI_SUCCESS);
+  if (pair == MPI_DATATYPE_NULL) GTEST_SKIP() << "this MPI has no such pair";
+  const MPI_Count count = 2, displacement = 0;
+  const LayoutRef layout = build_v(1, &count, &displacement, pair);
+  std::vector<std::int64_t> expected;
+  for (std::int64_t at : {0, 1}) {
+    for (std::int64_t byte = 0; byte < 2; ++byte) expected.push_back(at * std::int64_t{sizeof(Pair)} + byte);
+    for (std::int64_t byte = 8; byte < 16; ++byte) expected.push_back(at * std::int64_t{sizeof(Pair)} + byte);
+  }
+  EXPECT_EQ(bytes_of(*layout, 0), expected);
+}
+#endif
 
 }  // namespace
 }  // namespace mpix::test

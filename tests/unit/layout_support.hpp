@@ -11,6 +11,7 @@
 
 #include "base/status.hpp"
 #include "kernels/blocks.hpp"
+#include "layout/build.hpp"
 #include "layout/layout.hpp"
 
 namespace mpix::test {
