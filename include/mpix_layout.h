@@ -5,7 +5,8 @@
  *
  * A layout lists, for one buffer, the blocks that belong to each peer, in order, as byte offsets from the
  * buffer's address. The k-th byte that rank i's send layout lists for rank j lands at the k-th byte that rank
- * j's receive layout lists for rank i; only the totals of the two have to agree, not the shapes of the blocks.
+ * j's receive layout lists for rank i; only the totals of the two have to agree, not the shapes of the
+ * blocks.
  *
  * Conventions. Sizes and offsets are in bytes unless a comment says otherwise. Every function returns
  * MPI_SUCCESS or an error code; functions with a communicator first call that communicator's error handler,
@@ -77,8 +78,8 @@ MPIX_LAYOUT_API int MPIX_Layout_create_w(int npeers, const MPI_Count counts[], c
 /**
  * Layout of equal blocks named by index: rows of a matrix, particles, tokens.
  * @param counts   [npeers] number of blocks for each peer, >= 0
- * @param indices  [sum of counts] peer 0's indices first, then peer 1's and so on; index k names the block that
- *                 starts at k * extent(block). An index may occur more than once in a layout that is sent from.
+ * @param indices  [sum of counts] peer 0's indices first, then peer 1's and so on; index k names the block
+ * that starts at k * extent(block). An index may occur more than once in a layout that is sent from.
  * @param block    committed datatype of one block; may be freed as soon as the call returns
  * The other parameters and the errors are those of MPIX_Layout_create_v.
  */
@@ -110,8 +111,7 @@ MPIX_LAYOUT_API int MPIX_Layout_get_size(MPIX_Layout layout, int peer, MPI_Count
  * Lowest byte offset that @p layout touches, and the distance from there to the end of its highest byte; both
  * are 0 for a layout without bytes. Errors: MPIX_ERR_LAYOUT, MPI_ERR_ARG.
  */
-MPIX_LAYOUT_API int MPIX_Layout_get_true_extent(MPIX_Layout layout, MPI_Aint* true_lb,
-                                                MPI_Aint* true_extent);
+MPIX_LAYOUT_API int MPIX_Layout_get_true_extent(MPIX_Layout layout, MPI_Aint* true_lb, MPI_Aint* true_extent);
 
 /* ---- The exchange: collective over an intracommunicator ------------------------------------------------ */
 
@@ -157,29 +157,29 @@ MPIX_LAYOUT_API int MPIX_Layout_plan_free(MPIX_Layout_plan* plan);
 
 /** What a plan will do, and what its exchanges did on this rank so far. All byte figures are of this rank. */
 typedef struct MPIX_Layout_stats {
-  size_t size;               /**< set by the caller to sizeof(MPIX_Layout_stats) */
-  int64_t starts;            /**< exchanges started */
-  int64_t completions;       /**< exchanges completed */
-  int64_t send_peers;        /**< ranks that an exchange sends to, this one included */
-  int64_t recv_peers;        /**< ranks that an exchange receives from, this one included */
-  int64_t send_bytes;        /**< bytes that an exchange sends */
-  int64_t recv_bytes;        /**< bytes that an exchange receives */
-  int64_t send_blocks;       /**< contiguous runs in the send layout */
-  int64_t recv_blocks;       /**< contiguous runs in the receive layout */
-  int64_t plan_bytes;        /**< memory that the plan and its layouts take */
-  double plan_seconds;       /**< time spent in MPIX_Alltoallv_layout_init */
-  int64_t self_bytes;        /**< sent so far to this rank itself */
-  int64_t shm_inline_bytes;  /**< sent so far in the line that announces a message, on this node */
-  int64_t shm_ring_bytes;    /**< sent so far through shared chunks, on this node */
-  int64_t shm_mapped_bytes;  /**< sent so far straight from mapped memory, on this node */
-  int64_t shm_attach_bytes;  /**< sent so far by cross-memory attach, on this node */
-  int64_t net_bytes;         /**< sent so far to other nodes */
-  int64_t chunks;            /**< chunks sent so far */
+  size_t size;              /**< set by the caller to sizeof(MPIX_Layout_stats) */
+  int64_t starts;           /**< exchanges started */
+  int64_t completions;      /**< exchanges completed */
+  int64_t send_peers;       /**< ranks that an exchange sends to, this one included */
+  int64_t recv_peers;       /**< ranks that an exchange receives from, this one included */
+  int64_t send_bytes;       /**< bytes that an exchange sends */
+  int64_t recv_bytes;       /**< bytes that an exchange receives */
+  int64_t send_blocks;      /**< contiguous runs in the send layout */
+  int64_t recv_blocks;      /**< contiguous runs in the receive layout */
+  int64_t plan_bytes;       /**< memory that the plan and its layouts take */
+  double plan_seconds;      /**< time spent in MPIX_Alltoallv_layout_init */
+  int64_t self_bytes;       /**< sent so far to this rank itself */
+  int64_t shm_inline_bytes; /**< sent so far in the line that announces a message, on this node */
+  int64_t shm_ring_bytes;   /**< sent so far through shared chunks, on this node */
+  int64_t shm_mapped_bytes; /**< sent so far straight from mapped memory, on this node */
+  int64_t shm_attach_bytes; /**< sent so far by cross-memory attach, on this node */
+  int64_t net_bytes;        /**< sent so far to other nodes */
+  int64_t chunks;           /**< chunks sent so far */
 } MPIX_Layout_stats;
 
 /**
- * Reads a plan's statistics; local. The caller sets stats->size first; fields beyond that size are left alone,
- * so that programs go on working with a later library. Errors: MPIX_ERR_LAYOUT, MPI_ERR_ARG.
+ * Reads a plan's statistics; local. The caller sets stats->size first; fields beyond that size are left
+ * alone, so that programs go on working with a later library. Errors: MPIX_ERR_LAYOUT, MPI_ERR_ARG.
  */
 MPIX_LAYOUT_API int MPIX_Layout_plan_get_stats(MPIX_Layout_plan plan, MPIX_Layout_stats* stats);
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /// The plain block descriptor that layouts, plans and kernels share. Nothing here owns memory or calls
-/// anything, so that the same structure can be read by host kernels, by CUDA kernels and out of shared memory.
+/// anything, so that the same structure can be read by host kernels, by CUDA kernels and out of shared
+/// memory.
 #pragma once
 
 #include <cstdint>
@@ -26,12 +27,12 @@ enum class Form : std::int32_t {
 /// belong to the layout. `bytes` == 0 means no runs; otherwise every run is longer than 0.
 struct Blocks {
   Form form = Form::strided;
-  std::int32_t ndims = 0;        ///< strided: number of dims, 0 for a single run
-  std::int64_t bytes = 0;        ///< sum of the lengths of all runs
-  std::int64_t offset = 0;       ///< bytes from the buffer's address, added to every run's place
-  std::int64_t run = 0;          ///< strided, indexed: bytes of each run
-  std::int64_t nruns = 0;        ///< product of the dims' counts, or the length of the arrays
-  const Dim* dims = nullptr;     ///< strided: [ndims], outermost first, each count > 1
+  std::int32_t ndims = 0;                 ///< strided: number of dims, 0 for a single run
+  std::int64_t bytes = 0;                 ///< sum of the lengths of all runs
+  std::int64_t offset = 0;                ///< bytes from the buffer's address, added to every run's place
+  std::int64_t run = 0;                   ///< strided, indexed: bytes of each run
+  std::int64_t nruns = 0;                 ///< product of the dims' counts, or the length of the arrays
+  const Dim* dims = nullptr;              ///< strided: [ndims], outermost first, each count > 1
   const std::int64_t* offsets = nullptr;  ///< indexed, segments: [nruns]
   const std::int64_t* lengths = nullptr;  ///< segments: [nruns]
 };

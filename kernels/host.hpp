@@ -25,9 +25,8 @@ struct HostKernels {
   void (*scatter)(std::byte* base, const Blocks& blocks, Cursor& cursor, const std::byte* in,
                   std::size_t bytes, Stores stores) noexcept;
   /// Blocks at `source` to blocks at `target`.
-  void (*copy)(std::byte* target, const Blocks& target_blocks, Cursor& target_cursor,
-               const std::byte* source, const Blocks& source_blocks, Cursor& source_cursor,
-               std::size_t bytes, Stores stores) noexcept;
+  void (*copy)(std::byte* target, const Blocks& target_blocks, Cursor& target_cursor, const std::byte* source,
+               const Blocks& source_blocks, Cursor& source_cursor, std::size_t bytes, Stores stores) noexcept;
 };
 
 /// The loops called `name` ("avx512", "avx2", "portable"), or the best for this processor for "auto".
