@@ -7,7 +7,7 @@ for set in avx2 avx512; do
   [ -f "$library" ] || library=$top_builddir/libkernels_$set.a
   [ -f "$library" ] || continue
   [ "$status" = 77 ] && status=0
-  weak=$(nm -C --defined-only "$library" 2>/dev/null | awk '$2 ~ /^[WVuwv]$/')
+  weak=$(nm -C --defined-only "$library" 2>/dev/null | awk '$2 ~ /^[Ww]$/')
   if [ -n "$weak" ]; then
     echo "libkernels_$set: $weak"
     status=1
