@@ -33,8 +33,12 @@ bool Request::collect() noexcept {
 }
 
 void Request::complete() noexcept {
+  // Some MPIs call free() as soon as the application frees an active request, others only now.
+  const bool freed = freed_.load(std::memory_order_acquire);
+  const MPI_Request request = request_;
   completed_.store(true, std::memory_order_release);
-  warn_mpi(MPI_Grequest_complete(request_), "MPI_Grequest_complete");
+  warn_mpi(MPI_Grequest_complete(request), "MPI_Grequest_complete");
+  if (freed) const std::unique_ptr<Request> owner(this);
 }
 
 int Request::query(void* state, MPI_Status* status) {
@@ -48,7 +52,9 @@ int Request::query(void* state, MPI_Status* status) {
 }
 
 int Request::free(void* state) {
-  const std::unique_ptr<Request> owner(static_cast<Request*>(state));
+  auto* const self = static_cast<Request*>(state);
+  self->freed_.store(true, std::memory_order_release);
+  if (self->completed_.load(std::memory_order_acquire)) const std::unique_ptr<Request> owner(self);
   return MPI_SUCCESS;
 }
 

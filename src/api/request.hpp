@@ -44,6 +44,7 @@ class Request {
   std::int64_t recv_bytes_;
   Status error_;
   std::atomic<bool> completed_{false};
+  std::atomic<bool> freed_{false};
   MPI_Request request_ = MPI_REQUEST_NULL;
 };
 

@@ -11,6 +11,7 @@ namespace {
 constexpr std::size_t kRecentPlans = 8;
 constexpr std::size_t kSpareExchanges = 4;
 constexpr auto kCheckInterval = std::chrono::milliseconds(100);
+constexpr auto kReportInterval = std::chrono::seconds(5);
 constexpr auto kLongestPause = std::chrono::seconds(1);
 /// Yields of a waiting rank between two looks at the surroundings, and at the clock.
 constexpr std::int64_t kIdleInterval = 4;
@@ -74,7 +75,7 @@ Exchange* Engine::start(std::shared_ptr<const BoundPlan> plan, PlanLayouts layou
   active_.reserve(active_.size() + 1);
   Exchange* const exchange = spare_.back().get();
   exchange->start(++exchanges_, std::move(plan), std::move(layouts), sendbuf, recvbuf);
-  active_.push_back({std::move(spare_.back()), {}, false});
+  active_.push_back({std::move(spare_.back()), {}, {}, false});
   spare_.pop_back();
   return exchange;
 }
@@ -140,8 +141,12 @@ void Engine::check_stalled() noexcept {
     if (active.exchange->done()) continue;
     if (!active.stalled) {
       active.stalled = true;
-      active.last_progress = now;
+      active.last_progress = active.last_report = now;
       continue;
+    }
+    if (now - active.last_report >= kReportInterval) {
+      active.last_report = now;
+      log::info("no progress; waiting for ", active.exchange->awaited());
     }
     // Time in which the application did not let the library progress does not count.
     if (unwatched > Clock::duration::zero()) active.last_progress += unwatched;

@@ -58,7 +58,7 @@ class Engine {
   };
   struct Active {
     std::unique_ptr<Exchange> exchange;
-    Clock::time_point last_progress;
+    Clock::time_point last_progress, last_report;
     bool stalled = false;  ///< last_progress is set: nothing happened since then
   };
 

@@ -10,7 +10,7 @@ namespace {
 
 /// Bytes for itself that a rank copies before it looks at its peers again.
 constexpr std::int64_t kSelfSlice = 256 << 10;
-/// Peers named in a timeout's message.
+/// Peers named in a message.
 constexpr std::size_t kNamedPeers = 4;
 
 }  // namespace
@@ -91,13 +91,17 @@ void Exchange::check_peers() noexcept {
   drop_done();
 }
 
-void Exchange::time_out() noexcept {
-  std::string awaited;
+std::string Exchange::awaited() const {
+  std::string all;
   for (std::size_t i = 0; i < live_.size() && i < kNamedPeers; ++i)
-    awaited += (i > 0 ? ", " : "") + live_[i].awaited();
-  if (live_.size() > kNamedPeers) awaited += text(" and ", live_.size() - kNamedPeers, " more ranks");
+    all += (i > 0 ? ", " : "") + live_[i].awaited();
+  if (live_.size() > kNamedPeers) all += text(" and ", live_.size() - kNamedPeers, " more ranks");
+  return all;
+}
+
+void Exchange::time_out() noexcept {
   run_.fail({Code::timeout, text("rank ", run_.context->rank, " waited ", run_.config->timeout, " s for ",
-                                 awaited, " (MPIX_LAYOUT_TIMEOUT; do all ranks list the same sizes?)")});
+                                 awaited(), " (MPIX_LAYOUT_TIMEOUT; do all ranks list the same sizes?)")});
   for (PairExchange& pair : live_) pair.abandon(run_);
   live_.clear();
 }

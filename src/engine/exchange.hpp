@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "engine/pair.hpp"
@@ -45,6 +46,8 @@ class Exchange {
     layouts_ = {};
   }
 
+  /// The peers that are still awaited and what for, for messages.
+  std::string awaited() const;
   /// Asks the transports about the peers still awaited, and gives up on those that are gone.
   void check_peers() noexcept;
   /// Gives up everything that is not done; the exchange fails with timeout, naming the peers awaited.
