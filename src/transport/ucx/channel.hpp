@@ -14,7 +14,7 @@ namespace mpix::transport::ucx {
 class UcxTransport;
 
 inline constexpr std::uint64_t kUnreadAnnouncements = 4;
-inline constexpr std::uint64_t kWindow = 8;  ///< chunks that one channel has on its way at most
+inline constexpr std::uint64_t kWindow = 32;  ///< chunks that one channel has on its way at most
 
 class UcxChannel final : public Channel {
  public:

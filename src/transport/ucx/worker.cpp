@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstdlib>
 #include <filesystem>
 
 #include "base/log.hpp"
@@ -19,6 +20,7 @@ constexpr std::size_t kLeastSlots = 4;
 constexpr std::size_t kAnnouncementSlots = 64;
 constexpr std::size_t kMostInline = std::size_t{8} << 10;
 constexpr std::size_t kAlignment = 64;
+constexpr std::size_t kSegmentHeaders = std::size_t{4} << 10;  // of UCX and of this library, generously
 constexpr int kProgressRounds = 4;
 constexpr std::chrono::seconds kClosingTime{10};
 
@@ -38,8 +40,19 @@ bool has_rdma_devices() {
          std::filesystem::directory_iterator();
 }
 
-UcxContext make_context(const Config& config) {
+/// Over TCP a chunk that does not fit one segment is put together in memory that UCX allocates for it.
+void set_segments(const UcxConfig& settings, std::size_t chunk_bytes) {
+  if (std::getenv("UCX_TCP_RX_SEG_SIZE") != nullptr) return;
+  try {
+    modify(settings, "RX_SEG_SIZE", text(chunk_bytes + kSegmentHeaders).c_str());
+  } catch (const Error& error) {
+    log::debug(error.what());  // it works without
+  }
+}
+
+UcxContext make_context(const Config& config, std::size_t chunk_bytes) {
   const UcxConfig settings = read_ucx_config();
+  set_segments(settings, chunk_bytes);
   if (!config.net_devices.empty()) modify(settings, "NET_DEVICES", config.net_devices.c_str());
   ucp_params_t params{};
   params.field_mask = UCP_PARAM_FIELD_FEATURES | UCP_PARAM_FIELD_NAME;
@@ -61,7 +74,7 @@ UcxWorker::UcxWorker(const Config& config)
     : chunk_bytes_(largest_chunk(config)),
       chunk_slots_(std::max(static_cast<std::size_t>(config.net_staging) / chunk_bytes_, kLeastSlots)),
       chunk_flags_(has_rdma_devices() ? 0 : UCP_AM_SEND_FLAG_EAGER),
-      context_(make_context(config)),
+      context_(make_context(config, chunk_bytes_)),
       budget_(chunk_slots_, chunk_bytes_, kWindow),
       worker_(make_worker(context_)) {
   query_limits();
