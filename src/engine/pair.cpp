@@ -93,6 +93,9 @@ bool PairExchange::meet(Run& run) noexcept {
     abandon(run);
     return true;
   }
+  // Before its own announcement is out, with what it carries, a rank neither sends chunks nor lets the peer's
+  // data overwrite what it sends in place.
+  if (!announced_) return false;
   accept(run, *view);
   channel().pop_announcement();
   link_->meeting.leave(run.exchange);
