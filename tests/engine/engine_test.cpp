@@ -1,0 +1,283 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/// The engine without MPI: all ranks in one process, over transports that behave and over some that do not.
+#include <gtest/gtest.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <random>
+#include <string>
+#include <thread>
+
+#include "base/log.hpp"
+#include "tests/engine/engine_world.hpp"
+
+namespace mpix::test {
+namespace {
+
+std::uint64_t base_seed() {
+  const char* value = std::getenv("MPIX_TEST_SEED");
+  static const std::uint64_t seed = value != nullptr && *value != '\0' ? std::strtoull(value, nullptr, 0)
+                                                                       : std::random_device()() % 1000000;
+  return seed;
+}
+
+std::size_t at(int i) {
+  return static_cast<std::size_t>(i);
+}
+
+class EngineTest : public testing::Test {
+ protected:
+  EngineTest() : rng(base_seed()) {
+    RecordProperty("seed", static_cast<int>(base_seed()));
+    log::set_level(log::Level::none);
+  }
+  ~EngineTest() override {
+    if (HasFailure()) std::printf("MPIX_TEST_SEED=%llu\n", static_cast<unsigned long long>(base_seed()));
+  }
+
+  /// Everything succeeded and holds the right bytes.
+  static void expect_right(const std::vector<Task>& tasks) {
+    for (std::size_t rank = 0; rank < tasks.size(); ++rank) {
+      EXPECT_TRUE(tasks[rank].result.ok()) << "rank " << rank << ": " << tasks[rank].result.message();
+      EXPECT_TRUE(tasks[rank].recv == tasks[rank].expected) << "rank " << rank;
+    }
+  }
+  static void expect_contract(World& world) {
+    const auto breaches = world.network().breaches();
+    EXPECT_TRUE(breaches.empty()) << breaches.size() << " breaches, first: " << breaches.front();
+  }
+  void expect_works(World& world) {
+    std::vector<Task> tasks = world.prepare(rng, random_traffic(rng, world.ranks(), 20000));
+    ASSERT_TRUE(world.run_one(rng, tasks)) << "hangs";
+    expect_right(tasks);
+  }
+
+  WorldOptions random_options(int ranks) {
+    WorldOptions options;
+    options.ranks = ranks;
+    options.loopback.inline_limit = static_cast<std::size_t>(rng.magnitude(4000));
+    options.loopback.chunk_limit = static_cast<std::size_t>(rng.between(1, 5000));
+    options.loopback.unread_announcements = static_cast<std::size_t>(rng.between(1, 4));
+    options.loopback.unread_chunks = static_cast<std::size_t>(rng.between(1, 5));
+    options.loopback.same_node = rng.chance(50);
+    options.loopback.credit = rng.chance(50);
+    return options;
+  }
+
+  Rng rng;
+};
+
+TEST_F(EngineTest, RandomExchanges) {
+  for (const int ranks : {1, 2, 3, 5, 8})
+    for (int round = 0; round < 12; ++round) {
+      World world(random_options(ranks));
+      for (int k = 0; k < 4; ++k) {
+        std::vector<Task> tasks = world.prepare(rng, random_traffic(rng, ranks, k == 3 ? 60000 : 3000));
+        ASSERT_TRUE(world.run_one(rng, tasks)) << "hangs with " << ranks << " ranks";
+        expect_right(tasks);
+      }
+      expect_contract(world);
+    }
+}
+
+TEST_F(EngineTest, InPlace) {
+  for (const int ranks : {1, 2, 3, 5, 8})
+    for (int round = 0; round < 12; ++round) {
+      World world(random_options(ranks));
+      std::vector<Task> tasks = world.prepare(rng, random_traffic(rng, ranks, 20000, true), true);
+      ASSERT_TRUE(world.run_one(rng, tasks, true)) << "hangs with " << ranks << " ranks";
+      expect_right(tasks);
+      expect_contract(world);
+    }
+}
+
+/// All ranks start all exchanges in the same order, each as soon or as late as it likes.
+TEST_F(EngineTest, SeveralInFlight) {
+  for (const int ranks : {1, 2, 3, 5})
+    for (int round = 0; round < 10; ++round) {
+      World world(random_options(ranks));
+      constexpr int kExchanges = 6;
+      std::vector<std::vector<Task>> all;
+      for (int k = 0; k < kExchanges; ++k)
+        all.push_back(world.prepare(rng, random_traffic(rng, ranks, 5000)));
+      std::vector<int> started(at(ranks), 0);
+      for (int left = ranks * kExchanges; left > 0;) {
+        const int rank = rng.index(at(ranks));
+        if (started[at(rank)] < kExchanges && rng.chance(60)) {
+          world.start(rank, all[at(started[at(rank)]++)][at(rank)]);
+          --left;
+        }
+        world.step(rank);
+      }
+      std::vector<std::vector<Task>*> lists;
+      for (auto& tasks : all) lists.push_back(&tasks);
+      ASSERT_TRUE(world.run(rng, lists)) << "hangs with " << ranks << " ranks";
+      for (const auto& tasks : all) expect_right(tasks);
+      expect_contract(world);
+    }
+}
+
+/// Room is refused, arrivals are seen late, chunks are cut short: slower, but right.
+TEST_F(EngineTest, UnwillingTransport) {
+  for (const int ranks : {2, 3, 5})
+    for (const bool in_place : {false, true})
+      for (int round = 0; round < 8; ++round) {
+        WorldOptions options = random_options(ranks);
+        options.faults = {.seed = rng.bits(), .refuse = 60, .hide = 60, .cut = 50, .unflushed = 50};
+        World world(options);
+        for (int k = 0; k < 3; ++k) {
+          std::vector<Task> tasks = world.prepare(rng, random_traffic(rng, ranks, 4000, in_place), in_place);
+          ASSERT_TRUE(world.run_one(rng, tasks, in_place)) << "hangs with " << ranks << " ranks";
+          expect_right(tasks);
+        }
+        expect_contract(world);
+      }
+}
+
+/// All pairs exchange `bytes`, to know what a fault concerns.
+Traffic even_traffic(int ranks, std::int64_t bytes) {
+  Traffic traffic;
+  for (int i = 0; i < ranks; ++i) {
+    auto& send = traffic.send.emplace_back();
+    auto& recv = traffic.recv.emplace_back();
+    for (int j = 0; j < ranks; ++j) {
+      send.push_back({{j * bytes, bytes}});
+      recv.push_back({{j * bytes, bytes / 2}, {j * bytes + bytes / 2, bytes - bytes / 2}});
+    }
+  }
+  return traffic;
+}
+
+struct FaultCase {
+  const char* name;
+  Faults faults;
+  Code code;          ///< that the faulty rank or its peer reports
+  bool both = false;  ///< whether the faulty rank itself must fail
+};
+
+/// A fault of one rank ends in an error on somebody, in time, and the engines go on working.
+TEST_F(EngineTest, BrokenTransport) {
+  const std::vector<FaultCase> cases = {
+      {"lost announcement", {.lose_announcement = 1}, Code::timeout},
+      {"lost chunk", {.lose_chunk = 2}, Code::timeout},
+      {"failed announcement", {.fail_announcement = 1}, Code::peer, true},
+      {"failed chunk", {.fail_chunk = 2}, Code::peer, true},
+  };
+  for (const FaultCase& c : cases)
+    for (const int ranks : {2, 3, 5}) {
+      WorldOptions options;
+      options.ranks = ranks;
+      options.faults = c.faults;
+      options.faulty_rank = ranks - 1;
+      options.timeout = 0.3;
+      World world(options);
+      std::vector<Task> tasks = world.prepare(rng, even_traffic(ranks, 30000));
+      ASSERT_TRUE(world.run_one(rng, tasks)) << c.name << " hangs with " << ranks << " ranks";
+      int failed = 0;
+      bool reported = false;
+      for (const Task& task : tasks) {
+        failed += !task.result.ok();
+        reported |= task.result.code() == c.code;
+        if (task.result.ok()) {
+          EXPECT_TRUE(task.recv == task.expected) << c.name << ": success with wrong bytes";
+        }
+        if (task.result.code() == Code::timeout) {
+          EXPECT_NE(task.result.message().find("rank "), std::string::npos) << task.result.message();
+        }
+      }
+      EXPECT_GT(failed, 0) << c.name;
+      EXPECT_TRUE(reported) << c.name;
+      EXPECT_TRUE(!c.both || !tasks.back().result.ok()) << c.name;
+      for (int again = 0; again < 3; ++again) expect_works(world);
+    }
+}
+
+TEST_F(EngineTest, DeadPeer) {
+  for (const int ranks : {2, 3, 5}) {
+    WorldOptions options;
+    options.ranks = ranks;
+    World world(options);
+    expect_works(world);
+    std::vector<Task> tasks = world.prepare(rng, even_traffic(ranks, 30000));
+    const int dead = 0;
+    for (int rank = 1; rank < ranks; ++rank) world.start(rank, tasks[at(rank)]);
+    world.network().kill(dead);
+    ASSERT_TRUE(world.run(rng, {&tasks})) << "hangs";
+    for (int rank = 1; rank < ranks; ++rank) {
+      EXPECT_EQ(tasks[at(rank)].result.code(), Code::peer) << tasks[at(rank)].result.message();
+      EXPECT_NE(tasks[at(rank)].result.message().find("rank 0"), std::string::npos);
+    }
+  }
+}
+
+/// A rank that starts much later than its peers' patience.
+TEST_F(EngineTest, LateRank) {
+  WorldOptions options;
+  options.ranks = 3;
+  options.timeout = 0.3;
+  World world(options);
+  std::vector<Task> tasks = world.prepare(rng, even_traffic(3, 30000));
+  world.start(0, tasks[0]);
+  world.start(1, tasks[1]);
+  ASSERT_TRUE(world.run(rng, {&tasks}));
+  EXPECT_EQ(tasks[0].result.code(), Code::timeout);
+  EXPECT_EQ(tasks[1].result.code(), Code::timeout);
+  EXPECT_NE(tasks[0].result.message().find("rank 2"), std::string::npos) << tasks[0].result.message();
+  world.start(2, tasks[2]);
+  ASSERT_TRUE(world.run(rng, {&tasks})) << "the late rank hangs";
+  for (int again = 0; again < 3; ++again) expect_works(world);
+}
+
+TEST_F(EngineTest, Mismatch) {
+  for (const std::int64_t bytes : {10, 20000})
+    for (const std::int64_t difference : {-5, 7, 9000}) {
+      WorldOptions options;
+      options.ranks = 3;
+      options.timeout = 5;
+      World world(options);
+      Traffic traffic = even_traffic(3, bytes);
+      const std::int64_t wrong = bytes + difference;
+      traffic.send[2][1] = {{100000, wrong}};
+      std::vector<Task> tasks = world.prepare(rng, traffic);
+      ASSERT_TRUE(world.run_one(rng, tasks)) << "hangs";
+      EXPECT_TRUE(tasks[0].result.ok()) << tasks[0].result.message();
+      for (const int rank : {1, 2}) {
+        const std::string& message = tasks[at(rank)].result.message();
+        EXPECT_EQ(tasks[at(rank)].result.code(), Code::mismatch) << message;
+        for (const std::string& word :
+             {std::string("rank 1"), std::string("rank 2"), std::to_string(bytes), std::to_string(wrong)})
+          EXPECT_NE(message.find(word), std::string::npos) << message;
+      }
+      expect_works(world);
+      expect_contract(world);
+    }
+}
+
+/// A rank in a thread of its own, waiting as blocking calls do.
+TEST_F(EngineTest, Threads) {
+  for (const int ranks : {2, 4}) {
+    WorldOptions options = random_options(ranks);
+    options.loopback.chunk_limit = 4096;
+    World world(options);
+    std::vector<std::vector<Task>> all;
+    for (int k = 0; k < 20; ++k) all.push_back(world.prepare(rng, random_traffic(rng, ranks, 20000)));
+    std::vector<std::thread> threads;
+    for (int rank = 0; rank < ranks; ++rank)
+      threads.emplace_back([&world, &all, rank] {
+        for (auto& tasks : all) {
+          Task& task = tasks[at(rank)];
+          world.start(rank, task);
+          world.engine(rank).lock().lock();
+          world.engine(rank).wait(*task.exchange);
+          world.engine(rank).lock().unlock();
+          EXPECT_TRUE(world.collect(rank, task));
+        }
+      });
+    for (std::thread& thread : threads) thread.join();
+    for (const auto& tasks : all) expect_right(tasks);
+    expect_contract(world);
+  }
+}
+
+}  // namespace
+}  // namespace mpix::test

@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "tests/support/loopback.hpp"
+
+#include <algorithm>
+#include <cstdlib>
+#include <new>
+
+#include "base/text.hpp"
+
+namespace mpix::test {
+namespace {
+
+using transport::Announcement;
+using transport::AnnouncementView;
+using transport::Chunk;
+using transport::ChunkView;
+
+std::byte* aligned_room(std::size_t bytes) {
+  void* const memory = std::aligned_alloc(64, (bytes + 63) / 64 * 64);
+  if (memory == nullptr) throw std::bad_alloc();
+  return static_cast<std::byte*>(memory);
+}
+
+}  // namespace
+
+LoopbackChannel::LoopbackChannel(Loopback& network, int rank, int peer, Wire& out, Wire& in)
+    : network_(network),
+      rank_(rank),
+      peer_(peer),
+      out_(out),
+      in_(in),
+      announce_room_(network.options().inline_limit + 1),
+      chunk_room_(aligned_room(network.options().chunk_limit), std::free) {}
+
+bool LoopbackChannel::same_node() const noexcept {
+  return network_.options().same_node;
+}
+std::size_t LoopbackChannel::inline_limit() const noexcept {
+  return network_.options().inline_limit;
+}
+std::size_t LoopbackChannel::chunk_limit() const noexcept {
+  return network_.options().chunk_limit;
+}
+
+void LoopbackChannel::breach(const std::string& what) noexcept {
+  network_.note_breach(text("rank ", rank_, " to ", peer_, ": ", what));
+}
+
+std::byte* LoopbackChannel::announce_begin() noexcept {
+  const std::lock_guard guard(out_.mutex);
+  if (out_.announcements.size() >= network_.options().unread_announcements) return nullptr;
+  announcing_ = true;
+  return announce_room_.data();
+}
+
+Status LoopbackChannel::announce_commit(const Announcement& announcement) noexcept {
+  if (!announcing_) breach("announce_commit without announce_begin");
+  if (announcement.exchange <= last_announced_) breach("announcements out of order");
+  if (announcement.inline_bytes > inline_limit()) breach("inline payload too long");
+  if (announcement.inline_bytes != 0 && announcement.inline_bytes != announcement.send_bytes)
+    breach("inline payload is a part only");
+  announcing_ = false;
+  last_announced_ = announcement.exchange;
+  announced_[announcement.exchange] = announcement.send_bytes - announcement.inline_bytes;
+  const std::lock_guard guard(out_.mutex);
+  out_.announcements.push_back(
+      {announcement, {}, {announce_room_.begin(), announce_room_.begin() + announcement.inline_bytes}});
+  return {};
+}
+
+const AnnouncementView* LoopbackChannel::announcement() noexcept {
+  const std::lock_guard guard(in_.mutex);
+  if (in_.announcements.empty()) return nullptr;
+  announcement_ = {in_.announcements.front().announcement, in_.announcements.front().payload.data()};
+  return &announcement_;
+}
+
+void LoopbackChannel::pop_announcement() noexcept {
+  const std::lock_guard guard(in_.mutex);
+  if (in_.announcements.empty()) return breach("pop_announcement without one");
+  in_.announcements.pop_front();
+}
+
+std::span<std::byte> LoopbackChannel::chunk_begin(std::size_t want) noexcept {
+  if (want == 0) breach("chunk_begin for nothing");
+  if (chunk_open_ != 0) breach("chunk_begin twice");
+  const std::lock_guard guard(out_.mutex);
+  std::size_t bytes = std::min(want, chunk_limit());
+  if (out_.chunks.size() >= network_.options().unread_chunks) return {};
+  if (network_.options().credit)
+    bytes = std::min(bytes, static_cast<std::size_t>(std::max<std::int64_t>(out_.credit, 0)));
+  chunk_open_ = bytes;
+  return {chunk_room_.get(), bytes};
+}
+
+void LoopbackChannel::check_chunk(const Chunk& chunk) noexcept {
+  if (chunk_open_ == 0) breach("chunk_commit without chunk_begin");
+  if (chunk.payload_bytes == 0 || chunk.payload_bytes > chunk_open_) breach("payload longer than its room");
+  if (chunk.payload == transport::Payload::data && chunk.bytes != chunk.payload_bytes)
+    breach("data chunk whose size is not its payload's");
+  if (!announced_.contains(chunk.exchange)) breach("chunk before the announcement");
+  std::int64_t& sent = sent_[chunk.exchange];
+  if (chunk.offset != sent) breach("chunks out of order");
+  sent += chunk.bytes;
+  if (sent > announced_[chunk.exchange]) breach("more chunks than announced");
+}
+
+Status LoopbackChannel::chunk_commit(const Chunk& chunk) noexcept {
+  check_chunk(chunk);
+  chunk_open_ = 0;
+  const std::lock_guard guard(out_.mutex);
+  out_.chunks.push_back({{}, chunk, {chunk_room_.get(), chunk_room_.get() + chunk.payload_bytes}});
+  out_.credit -= chunk.bytes;
+  ++out_.chunks_sent;
+  return {};
+}
+
+void LoopbackChannel::chunk_cancel() noexcept {
+  if (chunk_open_ == 0) breach("chunk_cancel without chunk_begin");
+  chunk_open_ = 0;
+}
+
+std::uint64_t LoopbackChannel::chunks_sent() const noexcept {
+  const std::lock_guard guard(out_.mutex);
+  return out_.chunks_sent;
+}
+
+std::uint64_t LoopbackChannel::chunks_drained() noexcept {
+  const std::lock_guard guard(out_.mutex);
+  return out_.chunks_popped;
+}
+
+void LoopbackChannel::expect(std::int64_t bytes) noexcept {
+  if (bytes <= 0) breach("expect of nothing");
+  const std::lock_guard guard(in_.mutex);
+  in_.credit += bytes;
+}
+
+const ChunkView* LoopbackChannel::chunk() noexcept {
+  const std::lock_guard guard(in_.mutex);
+  if (in_.chunks.empty()) return nullptr;
+  chunk_ = {in_.chunks.front().chunk, in_.chunks.front().payload.data()};
+  return &chunk_;
+}
+
+void LoopbackChannel::pop_chunk() noexcept {
+  const std::lock_guard guard(in_.mutex);
+  if (in_.chunks.empty()) return breach("pop_chunk without one");
+  in_.chunks.pop_front();
+  ++in_.chunks_popped;
+}
+
+Status LoopbackChannel::check_peer() noexcept {
+  if (network_.alive(peer_)) return {};
+  return {Code::peer, text("rank ", peer_, " is gone")};
+}
+
+transport::Channel& LoopbackTransport::connect(int peer) {
+  auto& channel = channels_[peer];
+  if (channel == nullptr)
+    channel = std::make_unique<LoopbackChannel>(network_, rank_, peer, network_.wire(rank_, peer),
+                                                network_.wire(peer, rank_));
+  return *channel;
+}
+
+Loopback::Loopback(int ranks, const LoopbackOptions& options)
+    : ranks_(ranks), options_(options), alive_(static_cast<std::size_t>(ranks), true) {
+  for (int i = 0; i < ranks * ranks; ++i) wires_.push_back(std::make_unique<Wire>());
+  for (int rank = 0; rank < ranks; ++rank)
+    transports_.push_back(std::make_unique<LoopbackTransport>(*this, rank));
+}
+
+void Loopback::kill(int rank) {
+  const std::lock_guard guard(mutex_);
+  alive_[static_cast<std::size_t>(rank)] = false;
+}
+
+bool Loopback::alive(int rank) {
+  const std::lock_guard guard(mutex_);
+  return alive_[static_cast<std::size_t>(rank)];
+}
+
+void Loopback::note_breach(const std::string& what) {
+  const std::lock_guard guard(mutex_);
+  breaches_.push_back(what);
+}
+
+std::vector<std::string> Loopback::breaches() {
+  const std::lock_guard guard(mutex_);
+  return breaches_;
+}
+
+}  // namespace mpix::test
