@@ -7,6 +7,7 @@
 #include <chrono>
 #include <cstdlib>
 #include <filesystem>
+#include <string_view>
 
 #include "base/log.hpp"
 #include "base/text.hpp"
@@ -40,14 +41,22 @@ bool has_rdma_devices() {
          std::filesystem::directory_iterator();
 }
 
+/// Whether UCX is free to use TCP; a setting for a transport that it does not use makes it warn.
+bool may_use_tcp() {
+  const char* const transports = std::getenv("UCX_TLS");
+  if (transports == nullptr) return true;
+  const std::string_view names(transports);
+  return !names.starts_with('^') &&
+         (names.find("tcp") != std::string_view::npos || names.find("all") != std::string_view::npos);
+}
+
 /// Over TCP a chunk that does not fit one segment is put together in memory that UCX allocates for it.
 void set_segments(const UcxConfig& settings, std::size_t chunk_bytes) {
-  if (std::getenv("UCX_TCP_RX_SEG_SIZE") != nullptr) return;
-  try {
-    modify(settings, "RX_SEG_SIZE", text(chunk_bytes + kSegmentHeaders).c_str());
-  } catch (const Error& error) {
-    log::debug(error.what());  // it works without
-  }
+  if (std::getenv("UCX_TCP_RX_SEG_SIZE") != nullptr || has_rdma_devices() || !may_use_tcp()) return;
+  unsigned major = 0, minor = 0, release = 0;
+  ucp_get_version(&major, &minor, &release);
+  const bool prefixed = major > 1 || minor >= 17;  // names of transports' settings changed with UCX 1.17
+  modify(settings, prefixed ? "TCP_RX_SEG_SIZE" : "RX_SEG_SIZE", text(chunk_bytes + kSegmentHeaders).c_str());
 }
 
 UcxContext make_context(const Config& config, std::size_t chunk_bytes) {
