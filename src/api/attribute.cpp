@@ -59,13 +59,6 @@ int on_communicator_freed(MPI_Comm, int, void* value, void*) {
   return MPI_SUCCESS;
 }
 
-int on_finalize(MPI_Comm, int, void*, void*) {
-  epoch.fetch_add(1, std::memory_order_release);
-  end_communicators(living().take_all(), true);
-  progress::stop();
-  return MPI_SUCCESS;
-}
-
 int make_keyval(MPI_Comm_delete_attr_function* on_delete) {
   int keyval = MPI_KEYVAL_INVALID;
   check_mpi(MPI_Comm_create_keyval(MPI_COMM_NULL_COPY_FN, on_delete, &keyval, nullptr),
@@ -76,6 +69,19 @@ int make_keyval(MPI_Comm_delete_attr_function* on_delete) {
 int communicator_keyval() {
   static const int keyval = make_keyval(&on_communicator_freed);
   return keyval;
+}
+
+void free_keyval(int keyval) noexcept {
+  warn_mpi(MPI_Comm_free_keyval(&keyval), "MPI_Comm_free_keyval");
+}
+
+int on_finalize(MPI_Comm, int keyval, void*, void*) {
+  epoch.fetch_add(1, std::memory_order_release);
+  end_communicators(living().take_all(), true);
+  progress::stop();
+  free_keyval(communicator_keyval());
+  free_keyval(keyval);
+  return MPI_SUCCESS;
 }
 
 /// Has on_finalize called while MPI still works: the attributes of MPI_COMM_SELF go first.
