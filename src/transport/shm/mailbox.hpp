@@ -12,9 +12,9 @@
 namespace mpix::transport::shm {
 
 inline constexpr std::size_t kLine = 64;
-inline constexpr std::uint64_t kEntries = 4;      ///< unread announcements of a pair
+inline constexpr std::uint64_t kEntries = 8;      ///< unread announcements of a pair
 inline constexpr std::uint64_t kDescriptors = 8;  ///< unread chunks of a pair
-inline constexpr std::size_t kEntryBytes = 4096;
+inline constexpr std::size_t kEntryBytes = 4096 + 64;
 
 /// One announcement. The first line holds the header and the first bytes of the payload, so that a short
 /// message is one line in all. `sequence` is written last: n + 1 for the pair's n-th announcement.
