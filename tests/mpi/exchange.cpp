@@ -151,6 +151,13 @@ MPI_TEST(in_place_megabytes, {.sizes = {2, 3}}) {
   exchange_once(t, layouts, InPlace::yes, "in place, megabytes");
 }
 
+/// As much to every rank: all staging memory may be held by peers that wait for others.
+MPI_TEST(in_place_dense) {
+  const Volume volume{.most = 300000, .density = 100, .symmetric = true, .exact = true};
+  const Layouts layouts = random_layouts(t.comm, t.shared.bits(), t.own, volume, false);
+  for (int round = 0; round < 3; ++round) exchange_once(t, layouts, InPlace::yes, "in place, dense");
+}
+
 /// The same layouts and buffers again and again, with new contents.
 MPI_TEST(repeated) {
   const Layouts layouts = random_layouts(t.comm, t.shared.bits(), t.own, {.unit = 8, .most = 60000}, true);

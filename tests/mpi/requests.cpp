@@ -209,6 +209,24 @@ MPI_TEST(completed_in_another_order_on_each_rank) {
   }
 }
 
+/// More exchanges in flight than announcements can be unread between two ranks, some of them in place.
+MPI_TEST(many_in_flight) {
+  constexpr std::size_t kCount = 16;
+  std::deque<Layouts> layouts;
+  std::deque<Data> data;
+  for (std::size_t i = 0; i < kCount; ++i) {
+    const Volume volume{.unit = 4, .most = i % 3 == 0 ? 20000 : 600, .density = 100, .symmetric = i % 2 == 0};
+    layouts.push_back(random_layouts(t.comm, t.shared.bits(), t.own, volume, false));
+    data.emplace_back(t.comm, t.own, layouts.back(), i % 2 == 0 ? InPlace::yes : InPlace::no);
+  }
+  std::vector<MPI_Request> requests(kCount);
+  for (std::size_t i = 0; i < kCount; ++i)
+    OK(MPIX_Ialltoallv_layout(data[i].sendbuf(), layouts[i].send.layout(), data[i].recvbuf(),
+                              layouts[i].recv.layout(), t.comm, &requests[i]));
+  OK(MPI_Waitall(kCount, requests.data(), MPI_STATUSES_IGNORE));
+  for (std::size_t i = 0; i < kCount; ++i) data[i].verify(text("many in flight, exchange ", i));
+}
+
 MPI_TEST(blocking_while_others_are_in_flight) {
   std::deque<Running> exchanges = several(t, 3);
   Running blocking(t, t.comm, kLarge);

@@ -89,6 +89,7 @@ std::span<std::byte> LoopbackChannel::chunk_begin(std::size_t want) noexcept {
   if (out_.chunks.size() >= network_.options().unread_chunks) return {};
   if (network_.options().credit)
     bytes = std::min(bytes, static_cast<std::size_t>(std::max<std::int64_t>(out_.credit, 0)));
+  if (bytes == 0 || !network_.take_slot(rank_)) return {};
   chunk_open_ = bytes;
   return {chunk_room_.get(), bytes};
 }
@@ -117,6 +118,7 @@ Status LoopbackChannel::chunk_commit(const Chunk& chunk) noexcept {
 
 void LoopbackChannel::chunk_cancel() noexcept {
   if (chunk_open_ == 0) breach("chunk_cancel without chunk_begin");
+  network_.give_slot(rank_);
   chunk_open_ = 0;
 }
 
@@ -147,6 +149,7 @@ void LoopbackChannel::pop_chunk() noexcept {
   const std::lock_guard guard(in_.mutex);
   if (in_.chunks.empty()) return breach("pop_chunk without one");
   in_.chunks.pop_front();
+  network_.give_slot(peer_);
   ++in_.chunks_popped;
 }
 
@@ -164,10 +167,26 @@ transport::Channel& LoopbackTransport::connect(int peer) {
 }
 
 Loopback::Loopback(int ranks, const LoopbackOptions& options)
-    : ranks_(ranks), options_(options), alive_(static_cast<std::size_t>(ranks), true) {
+    : ranks_(ranks),
+      options_(options),
+      alive_(static_cast<std::size_t>(ranks), true),
+      slots_taken_(alive_.size(), 0) {
   for (int i = 0; i < ranks * ranks; ++i) wires_.push_back(std::make_unique<Wire>());
   for (int rank = 0; rank < ranks; ++rank)
     transports_.push_back(std::make_unique<LoopbackTransport>(*this, rank));
+}
+
+bool Loopback::take_slot(int rank) {
+  const std::lock_guard guard(mutex_);
+  std::size_t& taken = slots_taken_[static_cast<std::size_t>(rank)];
+  if (options_.slots != 0 && taken == options_.slots) return false;
+  ++taken;
+  return true;
+}
+
+void Loopback::give_slot(int rank) {
+  const std::lock_guard guard(mutex_);
+  --slots_taken_[static_cast<std::size_t>(rank)];
 }
 
 void Loopback::kill(int rank) {

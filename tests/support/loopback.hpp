@@ -21,6 +21,8 @@ struct LoopbackOptions {
   std::size_t chunk_limit = 4096;
   std::size_t unread_announcements = 2;  ///< of one pair and direction
   std::size_t unread_chunks = 3;
+  std::size_t slots =
+      0;  ///< chunks of a rank that nobody has popped yet, to all peers together; 0: any number
   bool same_node = false;
   bool credit = true;  ///< chunks need what the reader said by expect()
 };
@@ -102,6 +104,9 @@ class Loopback {
   transport::Transport& transport(int rank) { return *transports_[static_cast<std::size_t>(rank)]; }
   const LoopbackOptions& options() const { return options_; }
   Wire& wire(int from, int to) { return *wires_[static_cast<std::size_t>(from * ranks_ + to)]; }
+  /// Takes or gives back one of the slots of `rank`.
+  bool take_slot(int rank);
+  void give_slot(int rank);
   /// From now on check_peer() finds `rank` gone.
   void kill(int rank);
   bool alive(int rank);
@@ -116,6 +121,7 @@ class Loopback {
   std::vector<std::unique_ptr<LoopbackTransport>> transports_;
   std::mutex mutex_;
   std::vector<bool> alive_;
+  std::vector<std::size_t> slots_taken_;
   std::vector<std::string> breaches_;
 };
 

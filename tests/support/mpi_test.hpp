@@ -7,8 +7,8 @@
 /// "N passed, N failed, N skipped", in runs (one case at one size).
 ///
 /// Options: --filter TEXT (in the case's name), --seed N (also MPIX_TEST_SEED), --size N, --repeat N, --list.
-/// MPIX_TEST_TIMEOUT replaces every case's limit in seconds. MPIX_TEST_LONG=1 also runs cases that take very
-/// long or much memory.
+/// MPIX_TEST_THREAD_MULTIPLE=1 asks for MPI_THREAD_MULTIPLE. MPIX_TEST_TIMEOUT replaces every case's limit in
+/// seconds. MPIX_TEST_LONG=1 also runs cases that take very long or much memory.
 #pragma once
 
 #include <mpi.h>
