@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstring>
 
 #include "base/text.hpp"
 #include "engine/attach_copy.hpp"
@@ -22,6 +23,8 @@ using transport::Payload;
 /// short.
 constexpr std::int64_t kPipelineDepth = 8;
 constexpr std::int64_t kShortestChunk = 16 << 10;
+/// Chunks that a rank sends in place beyond what it has received from the peer.
+constexpr std::int64_t kInPlaceLead = 4;
 /// Most bytes copied before the other pairs get their turn.
 constexpr std::int64_t kSlice = 1 << 20;
 
@@ -154,6 +157,9 @@ void PairExchange::choose_reach(Run& run, std::uint32_t abilities) noexcept {
 }
 
 bool PairExchange::push(Run& run) noexcept {
+  if (run.plan->in_place && receiving_ &&
+      sent_ - received_ >= kInPlaceLead * static_cast<std::int64_t>(chunk_bytes_))
+    return false;
   const std::size_t want = place_ ? channel().chunk_limit()
                                   : static_cast<std::size_t>(std::min<std::int64_t>(
                                         static_cast<std::int64_t>(chunk_bytes_), send_total() - sent_));
@@ -168,10 +174,16 @@ bool PairExchange::push(Run& run) noexcept {
 }
 
 Status PairExchange::push_data(Run& run, std::span<std::byte> room) noexcept {
-  const auto bytes = static_cast<std::int64_t>(room.size());
-  run.context->kernels->gather(run.send_base, *pair_->send, send_cursor_, room.data(), room.size(),
-                               kernels::Stores::cached);
-  const Chunk chunk{run.exchange, sent_, bytes, Payload::data, static_cast<std::uint32_t>(room.size())};
+  const auto bytes = std::min(static_cast<std::int64_t>(room.size()), saved() > 0 ? saved() : send_total());
+  const auto size = static_cast<std::size_t>(bytes);
+  if (saved() > 0) {
+    std::memcpy(room.data(), saved_.data() + saved_sent_, size);
+    saved_sent_ += size;
+  } else {
+    run.context->kernels->gather(run.send_base, *pair_->send, send_cursor_, room.data(), size,
+                                 kernels::Stores::cached);
+  }
+  const Chunk chunk{run.exchange, sent_, bytes, Payload::data, static_cast<std::uint32_t>(size)};
   sent_ += bytes;
   (channel().same_node() ? run.traffic.ring : run.traffic.net) += bytes;
   ++run.traffic.chunks;
@@ -202,11 +214,35 @@ bool PairExchange::pull(Run& run) noexcept {
   return view->header.payload == Payload::data ? pull_data(run, *view) : pull_descriptor(run, *view);
 }
 
+/// In place, takes the next bytes to be sent out of the way of what has arrived. Waiting for room to send
+/// them instead could be for ever: other ranks wait likewise, and all staging memory holds what is not taken.
+/// The peer's lead bounds what is saved.
+bool PairExchange::save_ahead(Run& run, std::int64_t bytes) noexcept {
+  const std::int64_t left = send_total() - sent_ - saved();
+  const auto size = static_cast<std::size_t>(std::min(bytes, left));
+  try {
+    if (saved() == 0) {
+      saved_.clear();
+      saved_sent_ = 0;
+    }
+    saved_.resize(saved_.size() + size);
+  } catch (const std::exception& error) {
+    run.fail(
+        {Code::no_memory, text("no ", size, " bytes to save data that is sent in place: ", error.what())});
+    abandon(run);
+    return false;
+  }
+  run.context->kernels->gather(run.send_base, *pair_->send, send_cursor_,
+                               saved_.data() + saved_.size() - size, size, kernels::Stores::cached);
+  return true;
+}
+
 bool PairExchange::pull_data(Run& run, const ChunkView& view) noexcept {
   std::int64_t bytes = view.header.bytes - chunk_done_;
-  if (run.plan->in_place && sending_)
-    bytes = std::min(bytes, sent_ - received_);  // not over what is yet to be sent
-  if (bytes == 0) return false;
+  if (run.plan->in_place && sending_) {
+    if (sent_ + saved() == received_ && !save_ahead(run, bytes)) return true;
+    bytes = std::min(bytes, sent_ + saved() - received_);  // not over what is yet to be sent
+  }
   run.context->kernels->scatter(run.recv_base, *pair_->recv, recv_cursor_, view.payload + chunk_done_,
                                 static_cast<std::size_t>(bytes), run.stores);
   received_ += bytes;

@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <vector>
 
 #include "engine/context.hpp"
 #include "engine/descriptor.hpp"
@@ -61,6 +62,7 @@ class PairExchange {
   };
 
   std::int64_t send_total() const noexcept { return pair_->send ? pair_->send->bytes : 0; }
+  std::int64_t saved() const noexcept { return static_cast<std::int64_t>(saved_.size() - saved_sent_); }
   std::int64_t recv_total() const noexcept { return pair_->recv ? pair_->recv->bytes : 0; }
 
   bool meet(Run& run) noexcept;
@@ -71,6 +73,7 @@ class PairExchange {
   Status push_data(Run& run, std::span<std::byte> room) noexcept;
   Status push_descriptor(Run& run, std::span<std::byte> room) noexcept;
   bool pull(Run& run) noexcept;
+  bool save_ahead(Run& run, std::int64_t bytes) noexcept;
   bool pull_data(Run& run, const transport::ChunkView& view) noexcept;
   bool pull_descriptor(Run& run, const transport::ChunkView& view) noexcept;
   Status open_reading(Run& run, const transport::ChunkView& view) noexcept;
@@ -88,6 +91,8 @@ class PairExchange {
   std::uint64_t drain_target_ = 0;    // chunks that the peer must have read; 0: need not wait
   std::int64_t chunk_done_ = 0;       // of the chunk that is being read
   std::unique_ptr<Reading> reading_;
+  std::vector<std::byte> saved_;  // in place: gathered before their turn to be sent
+  std::size_t saved_sent_ = 0;    // of these
 };
 
 }  // namespace mpix::engine
