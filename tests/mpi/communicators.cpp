@@ -139,7 +139,7 @@ MPI_TEST(begun_in_opposite_order) {
   two.verify("second communicator");
 }
 
-MPI_TEST(made_and_freed_many_times, {.sizes = {1, 2, 3, 8}, .timeout = 120}) {
+MPI_TEST(made_and_freed_many_times, {.sizes = {1, 2, 3}, .timeout = 240}) {
   const Layouts layouts = random_layouts(t.comm, t.shared.bits(), t.own, kSmall, false);
   Data data(t.comm, t.own, layouts);
   const auto once = [&] {
