@@ -59,7 +59,7 @@ bool progress_by_thread() {
 
 void need_progress_in_mpi() {
   if (!is_open_mpi() && !progress_by_thread())
-    skip("this MPI offers no progress inside its calls; runs with MPIX_LAYOUT_PROGRESS=thread");
+    skip("this MPI lets nobody progress inside this call; runs with MPIX_LAYOUT_PROGRESS=thread");
 }
 
 }  // namespace
@@ -188,6 +188,7 @@ MPI_TEST(testsome_until_done) {
 }
 
 MPI_TEST(get_status_leaves_the_request) {
+  need_progress_in_mpi();  // MPICH 4.0 does not poll generalised requests in MPI_Request_get_status
   Running exchange(t, t.comm, kLarge);
   exchange.start();
   for (int done = 0; done == 0;) OK(MPI_Request_get_status(exchange.request, &done, MPI_STATUS_IGNORE));
