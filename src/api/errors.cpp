@@ -71,9 +71,9 @@ class CodeRing {
   int make(int error_class, const std::string& message) {
     const std::lock_guard guard(mutex_);
     Slot& slot = slots_[next_++ % slots_.size()];
-    if (slot.error_class != error_class && !renew(slot, error_class)) return error_class;
-    std::string cut = message.substr(0, MPI_MAX_ERROR_STRING - 1);
-    return MPI_Add_error_string(slot.code, cut.data()) == MPI_SUCCESS ? slot.code : error_class;
+    if (!usable_ || (slot.error_class != error_class && !renew(slot, error_class))) return error_class;
+    usable_ = set_text(slot.code, message);
+    return usable_ ? slot.code : error_class;
   }
 
  private:
@@ -91,15 +91,29 @@ class CodeRing {
     return true;
   }
 
+  /// False where the MPI does not keep the text: MPICH 4 mixes up codes of predefined classes with its own.
+  static bool set_text(int code, const std::string& message) {
+    std::string cut = message.substr(0, MPI_MAX_ERROR_STRING - 1);
+    if (MPI_Add_error_string(code, cut.data()) != MPI_SUCCESS) return false;
+    char kept[MPI_MAX_ERROR_STRING] = "";
+    int length = 0;
+    return MPI_Error_string(code, kept, &length) == MPI_SUCCESS && cut == kept;
+  }
+
   std::mutex mutex_;
   std::size_t next_ = 0;
+  bool usable_ = true;  ///< codes of this class carry texts
   std::array<Slot, 32> slots_;
 };
 
-/// One ring for each class, so that codes are never wasted.
+/// One ring for each class, so that codes are never wasted. Where the MPI cannot carry the text, it is
+/// logged.
 int ring_code(Code code, const std::string& message) {
   static std::array<CodeRing, static_cast<std::size_t>(Code::internal) + 1> rings;
-  return rings[static_cast<std::size_t>(code)].make(error_class(code), message);
+  const int plain = error_class(code);
+  const int made = rings[static_cast<std::size_t>(code)].make(plain, message);
+  if (made == plain) log::warn(message);
+  return made;
 }
 
 bool mpi_usable() noexcept {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "api/request.hpp"
 
+#include <sched.h>
+
 #include <algorithm>
 
 #include "api/errors.hpp"
@@ -62,8 +64,11 @@ int Request::cancel(void*, int) {
   return MPI_SUCCESS;  // exchanges cannot be cancelled, as MPI's collective operations cannot
 }
 
-int Request::poll(void*, MPI_Status*) {
-  progress::run();
+int Request::poll(void* state, MPI_Status*) {
+  const Request& self = *static_cast<Request*>(state);
+  const bool oversubscribed = self.communicator_->engine().config().spin == 0;
+  // MPICH waits without yielding, which keeps the peers from running where ranks outnumber cores.
+  if (progress::run() == 0 && oversubscribed) sched_yield();
   return MPI_SUCCESS;
 }
 

@@ -168,7 +168,8 @@ MPI_TEST(intercommunicator_is_refused, {.sizes = {2, 3, 8}}) {
   OK(MPIX_Layout_create_v(t.size, none.data(), none.data(), MPI_BYTE, &layout));
   const int code = MPIX_Alltoallv_layout(nullptr, layout, nullptr, layout, inter);
   EXPECT(error_class(code) == MPI_ERR_COMM, error_text(code));
-  EXPECT(error_text(code).find("intercomm") != std::string::npos, error_text(code));
+  const bool has_text = code != MPI_ERR_COMM || is_open_mpi();  // MPICH keeps no texts for classes of its own
+  EXPECT(!has_text || error_text(code).find("intercomm") != std::string::npos, error_text(code));
   MPI_Request request = MPI_REQUEST_NULL;
   EXPECT_ERROR(MPIX_Ialltoallv_layout(nullptr, layout, nullptr, layout, inter, &request), MPI_ERR_COMM);
   MPIX_Layout_plan plan = MPIX_LAYOUT_PLAN_NULL;

@@ -58,7 +58,7 @@ MPI_TEST(plan_starts, {.sizes = {2, 3}}) {
   OK(MPIX_Layout_plan_free(&plan));
 }
 
-MPI_TEST(new_layouts_each_time, {.sizes = {2, 3}}) {
+MPI_TEST(new_layouts_each_time, {.sizes = {2}}) {
   const auto round = [&] {
     std::vector<MPI_Count> counts(static_cast<std::size_t>(t.size), 3), displs(counts.size());
     for (std::size_t p = 0; p < displs.size(); ++p) displs[p] = static_cast<MPI_Count>(3 * p);
