@@ -77,7 +77,9 @@ MPI_TEST(found_in_waitall, {.sizes = {2, 3}}) {
   const int code = MPI_Waitall(2, requests, statuses);
   if (concerns(t, m)) {
     EXPECT_ERROR(code, MPI_ERR_IN_STATUS);
-    expect_mismatch(m, statuses[0].MPI_ERROR, "status in MPI_Waitall");
+    // MPICH puts an error of its own into the status instead of the one that the request reports.
+    if (is_open_mpi()) expect_mismatch(m, statuses[0].MPI_ERROR, "status in MPI_Waitall");
+    EXPECT(statuses[0].MPI_ERROR != MPI_SUCCESS);
     EXPECT(statuses[1].MPI_ERROR == MPI_SUCCESS || statuses[1].MPI_ERROR == MPI_ERR_PENDING);
     if (requests[1] != MPI_REQUEST_NULL) OK(MPI_Wait(&requests[1], MPI_STATUS_IGNORE));
   } else {
