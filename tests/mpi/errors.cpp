@@ -12,6 +12,18 @@ namespace {
 
 constexpr MPI_Count kHuge = std::numeric_limits<MPI_Count>::max();
 
+/// Whether the MPI gives back the text of an error code of a class of its own; MPICH 4.0 mixes such codes up
+/// with its internal ones, and the library then logs what it cannot say.
+bool keeps_texts() {
+  static const bool result = [] {
+    int code = 0;
+    return MPI_Add_error_code(MPI_ERR_ARG, &code) == MPI_SUCCESS &&
+           MPI_Add_error_string(code, const_cast<char*>("a text of the test")) == MPI_SUCCESS &&
+           error_text(code).find("a text of the test") != std::string::npos;
+  }();
+  return result;
+}
+
 /// An error of the class whose string contains all of `words`.
 void expect_error(int line, int code, int expected, const std::vector<std::string>& words) {
   const std::string found = error_text(code);
@@ -19,6 +31,7 @@ void expect_error(int line, int code, int expected, const std::vector<std::strin
     current().fail(__FILE__, line, text("expected an error of class ", expected, ", got ", found));
   if (code == expected && !is_open_mpi())
     return;  // MPICH cannot keep texts for classes of its own: logged instead
+  if (expected <= MPI_ERR_LASTCODE && !keeps_texts()) return;
   for (const std::string& word : words)
     if (found.find(word) == std::string::npos)
       current().fail(__FILE__, line, text("\"", word, "\" is missing in the error: ", found));
@@ -49,6 +62,10 @@ void exchange_works(Case& t) {
 }
 
 }  // namespace
+
+MPI_TEST(texts_of_errors_of_predefined_classes, {.sizes = {1}}) {
+  if (!keeps_texts()) skip("this MPI does not keep them; only the classes are compared");
+}
 
 MPI_TEST(create_v_arguments, {.sizes = {1}}) {
   const std::array<MPI_Count, 2> counts = {1, 2}, displs = {0, 1}, negative = {3, -4}, huge = {1, kHuge};
