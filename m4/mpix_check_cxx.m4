@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # MPIX_CHECK_CXX
 # C++20, and the flags that --enable-debug, --enable-sanitizers and --enable-werror stand for.
-# Sets MPIX_CFLAGS, MPIX_CXXFLAGS, MPIX_FCFLAGS, MPIX_LDFLAGS, mpix_sanitizers.
+# Sets MPIX_CFLAGS, MPIX_CXXFLAGS, MPIX_FCFLAGS, MPIX_LDFLAGS, MPIX_SANITIZE,
+# mpix_sanitizers.
 AC_DEFUN([MPIX_CHECK_CXX], [
 AC_ARG_ENABLE([debug],
   [AS_HELP_STRING([--enable-debug], [compile with -O0 -g3 and assertions of the C++ library])],
@@ -37,14 +38,14 @@ AC_LANG_POP([C++])
 mpix_warnings="-Wall -Wextra -Wshadow -Wconversion"
 mpix_optimise="-O2 -g"
 mpix_sanitizers=none
-MPIX_LDFLAGS=
+MPIX_SANITIZE=
 AS_IF([test "$enable_debug" != no], [mpix_optimise="-O0 -g3 -D_GLIBCXX_ASSERTIONS"])
 AS_CASE([$enable_sanitizers],
   [no], [],
   [yes], [AC_MSG_ERROR([say which: --enable-sanitizers=address,undefined or --enable-sanitizers=thread])],
   [mpix_sanitizers=$enable_sanitizers
    mpix_optimise="-O1 -g -fno-omit-frame-pointer -fsanitize=$enable_sanitizers -fno-sanitize-recover=all"
-   MPIX_LDFLAGS="-fsanitize=$enable_sanitizers"])
+   MPIX_SANITIZE="-fsanitize=$enable_sanitizers"])
 AS_IF([test "$enable_werror" != no], [mpix_warnings="$mpix_warnings -Werror"])
 MPIX_CFLAGS="$mpix_optimise $mpix_warnings"
 MPIX_CXXFLAGS="$mpix_cxx20 $mpix_optimise $mpix_warnings -fvisibility=hidden -fvisibility-inlines-hidden"
@@ -52,6 +53,8 @@ MPIX_FCFLAGS="$mpix_optimise -Wall"
 AC_SUBST([MPIX_CFLAGS])
 AC_SUBST([MPIX_CXXFLAGS])
 AC_SUBST([MPIX_FCFLAGS])
+MPIX_LDFLAGS=$MPIX_SANITIZE
 AC_SUBST([MPIX_LDFLAGS])
+AC_SUBST([MPIX_SANITIZE])
 AM_CONDITIONAL([SANITIZERS], [test "$mpix_sanitizers" != none])
 ])

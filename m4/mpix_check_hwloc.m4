@@ -13,12 +13,13 @@ AS_CASE([$with_hwloc],
   [auto|yes], [PKG_CHECK_MODULES([HWLOC], [hwloc >= 2.0], [mpix_hwloc_version=`$PKG_CONFIG --modversion hwloc`],
     [HWLOC_CFLAGS=; HWLOC_LIBS="-lhwloc"])],
   [HWLOC_CFLAGS="-isystem $with_hwloc/include"
-   HWLOC_LIBS="-L$with_hwloc/lib -R$with_hwloc/lib -lhwloc"])
+   HWLOC_LIBS="-L$with_hwloc/lib -lhwloc"
+   MPIX_LDFLAGS="$MPIX_LDFLAGS -R$with_hwloc/lib"])
 AS_IF([test "$with_hwloc" != no], [
   mpix_save_CPPFLAGS=$CPPFLAGS
   mpix_save_LIBS=$LIBS
   CPPFLAGS="$HWLOC_CFLAGS $CPPFLAGS"
-  LIBS="`AS_ECHO(["$HWLOC_LIBS"]) | sed 's/-R\([[^ ]]*\)/-Wl,-rpath,\1/'` $LIBS"
+  LIBS="$HWLOC_LIBS $LIBS"
   AC_MSG_CHECKING([for hwloc 2])
   AC_LINK_IFELSE([AC_LANG_PROGRAM([[
 #include <hwloc.h>

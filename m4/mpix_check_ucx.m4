@@ -12,7 +12,8 @@ AS_CASE([$with_ucx],
       UCX_CFLAGS=
       UCX_LIBS="-lucp -lucs"])],
   [UCX_CFLAGS="-isystem $with_ucx/include"
-   UCX_LIBS="-L$with_ucx/lib -R$with_ucx/lib -lucp -lucs"])
+   UCX_LIBS="-L$with_ucx/lib -lucp -lucs"
+   MPIX_LDFLAGS="$MPIX_LDFLAGS -R$with_ucx/lib"])
 AC_SUBST([with_ucx])
 AC_SUBST([UCX_CFLAGS])
 AC_SUBST([UCX_LIBS])
@@ -20,8 +21,7 @@ AC_SUBST([UCX_LIBS])
 mpix_save_CPPFLAGS=$CPPFLAGS
 mpix_save_LIBS=$LIBS
 CPPFLAGS="$UCX_CFLAGS $CPPFLAGS"
-# -R is libtool's; the linker of this check takes the library path from -rpath-link.
-LIBS="`AS_ECHO(["$UCX_LIBS"]) | sed 's/-R\([[^ ]]*\)/-Wl,-rpath,\1/'` $LIBS"
+LIBS="$UCX_LIBS $LIBS"
 AC_MSG_CHECKING([for UCX with active messages])
 AC_LINK_IFELSE([AC_LANG_PROGRAM([[
 #include <ucp/api/ucp.h>
