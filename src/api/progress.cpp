@@ -66,7 +66,12 @@ Enlisted& enlisted() {
 /// The thread of Way::thread; runs while there are communicators with requests.
 class Thread {
  public:
-  ~Thread() { stop(); }
+  /// Stopped in MPI_Finalize. Where the process ends otherwise the thread may be inside MPI, which its
+  /// aborting caller holds: waiting for it would be for ever.
+  ~Thread() {
+    stopping_ = true;
+    if (thread_.joinable()) thread_.detach();
+  }
   void start() {
     const std::lock_guard guard(mutex_);
     if (thread_.joinable()) return;

@@ -19,7 +19,9 @@ Request& Request::create(std::unique_ptr<Request> self, MPI_Request* request) {
 
 int Request::start(MPI_Request* request) noexcept {
 #ifdef HAVE_MPIX_GREQUEST_START
-  if (progress::way() == progress::Way::poll)
+  // Also where a thread makes the progress: MPICH 4.0's MPI_Waitall takes no generalised request without a
+  // wait function.
+  if (progress::way() != progress::Way::hook)
     return MPIX_Grequest_start(&query, &free, &cancel, &poll, &wait, this, request);
 #endif
   return MPI_Grequest_start(&query, &free, &cancel, this, request);
