@@ -19,7 +19,7 @@ failures=()
 step() {
   local name=$1
   shift
-  echo "=== $name"
+  echo "=== $name (at $((SECONDS - start)) s)"
   if "$@"; then return 0; fi
   failed=$((failed + 1))
   failures+=("$name")
@@ -45,10 +45,11 @@ make_in() {
   make -C "$folder" "$@"
 }
 
-# tests FOLDER TARGET: runs the tests and counts what automake recorded of each.
+# tests FOLDER TARGET [VARIABLE=VALUE]: runs the tests and counts what automake recorded of each.
 tests() {
   local folder=$1 target=$2 before=$failed result
-  step "$folder: make $target" make_in "$folder" "$target" VERBOSE=1
+  shift
+  step "$folder: make $target" make_in "$folder" "$@" VERBOSE=1
   local status=$?
   [ $status = 0 ] || failed=$before
   while read -r result; do
@@ -72,12 +73,13 @@ suite() {
   return 0
 }
 
-# sanitized FOLDER LIST: the unit tests with one set of sanitizers.
+# sanitized FOLDER LIST [TEST...]: these unit tests, or all, with one set of sanitizers.
 sanitized() {
-  local folder=$1
-  step "$folder: configure" configure_in "$folder" "$top" --disable-fortran "--enable-sanitizers=$2" || return
-  step "$folder: make the unit tests" make_in "$folder" -j"$jobs" unit-programs || return
-  tests "$folder" check-unit
+  local folder=$1 list=$2
+  shift 2
+  step "$folder: configure" configure_in "$folder" "$top" --disable-fortran "--enable-sanitizers=$list" || return
+  step "$folder: make the unit tests" make_in "$folder" -j"$jobs" unit-programs ${1+"UNIT_TESTS=$*"} || return
+  tests "$folder" check-unit ${1+"UNIT_TESTS=$*"}
 }
 
 # The tarball, unpacked; the tests in it run with MPICH.
@@ -105,7 +107,8 @@ main() {
   fi
 
   sanitized sanitize-address address,undefined
-  sanitized sanitize-thread thread
+  # The tests that have threads.
+  sanitized sanitize-thread thread tests/unit/ucx_transport_test tests/engine/engine_test
 }
 
 start=$SECONDS
