@@ -63,13 +63,13 @@ tests() {
   if [ $status != 0 ] && [ "$failed" = "$before" ]; then failed=$((failed + 1)); fi
 }
 
-# suite FOLDER SOURCE OPTION...: builds and tests for one MPI; fails where it cannot be built.
+# suite FOLDER SOURCE COMPILER [UNIT_TESTS=TEST]: builds and tests for one MPI; fails where it cannot be built.
 suite() {
   local folder=$1
-  step "$folder: configure" configure_in "$@" || return
+  step "$folder: configure" configure_in "$folder" "$2" "$3" || return
   step "$folder: make" make_in "$folder" -j"$jobs" || return
-  step "$folder: make the tests" make_in "$folder" -j"$jobs" check TESTS= || return
-  tests "$folder" check
+  step "$folder: make the tests" make_in "$folder" -j"$jobs" check TESTS= ${4+"$4"} || return
+  tests "$folder" check ${4+"$4"}
   return 0
 }
 
@@ -98,10 +98,13 @@ main() {
     checked_step "openmpi: make install" make_in openmpi install
     checked_step "openmpi: make installcheck" make_in openmpi installcheck
     # Its programs of several ranks are those that just ran, so only the checks of the sources run again.
-    checked_step "openmpi: make distcheck" make_in openmpi -j"$jobs" distcheck-brief
+    checked_step "openmpi: make distcheck" make_in openmpi -j"$jobs" distcheck-brief \
+      DISTCHECK_CONFIGURE_FLAGS=--enable-debug
   fi
 
-  if step "mpich: unpack the release" unpack && suite mpich "$work/release" CC=mpicc.mpich; then
+  # Of the unit tests, one depends on the MPI.
+  if step "mpich: unpack the release" unpack &&
+    suite mpich "$work/release" CC=mpicc.mpich UNIT_TESTS=tests/unit/layout_test; then
     checked_step "mpich: make install DESTDIR" make_in mpich install DESTDIR="$work/mpich/stage"
     checked_step "mpich: make installcheck DESTDIR" make_in mpich installcheck DESTDIR="$work/mpich/stage"
   fi

@@ -18,7 +18,9 @@ variant() {
   total_skipped=$((total_skipped + ${5:-0}))
 }
 
-for size in 3 8; do
+sizes="3 8"
+[ "$MPI_FLAVOR" = openmpi ] || sizes=3 # the ranks of other MPIs wait without yielding
+for size in $sizes; do
   variant $size exchange MPIX_LAYOUT_STAGING=64K MPIX_LAYOUT_CHUNK=16K MPIX_LAYOUT_ATTACH=off MPIX_LAYOUT_MAPPED=off
   variant $size requests MPIX_LAYOUT_STAGING=64K MPIX_LAYOUT_CHUNK=4K
 done

@@ -12,7 +12,9 @@ struct OthersAllocations {
   ~OthersAllocations() { __lsan_enable(); }
 };
 /// Before MPI_Finalize unloads the plugins whose memory would then look lost.
-void check_for_leaks() { __lsan_do_leak_check(); }
+void check_for_leaks() {
+  __lsan_do_leak_check();
+}
 #else
 struct OthersAllocations {
   OthersAllocations() {}
