@@ -180,8 +180,9 @@ Status PairExchange::push_data(Run& run, std::span<std::byte> room) noexcept {
     std::memcpy(room.data(), saved_.data() + saved_sent_, size);
     saved_sent_ += size;
   } else {
-    run.context->kernels->gather(run.send_base, *pair_->send, send_cursor_, room.data(), size,
-                                 kernels::Stores::cached);
+    run.context->kernels->gather(
+        run.send_base, *pair_->send, send_cursor_, room.data(), size,
+        channel().past_caches() ? kernels::Stores::streaming : kernels::Stores::cached);
   }
   const Chunk chunk{run.exchange, sent_, bytes, Payload::data, static_cast<std::uint32_t>(size)};
   sent_ += bytes;

@@ -80,6 +80,8 @@ class Channel {
   /// Room for one chunk's payload: at least 1 and at most `want` bytes; empty while staging memory or the
   /// peer's credit is used up. To be followed by chunk_commit or chunk_cancel.
   virtual std::span<std::byte> chunk_begin(std::size_t want) noexcept = 0;
+  /// Whether the room that chunk_begin gave is better written past the caches.
+  virtual bool past_caches() const noexcept { return false; }
   virtual Status chunk_commit(const Chunk& chunk) noexcept = 0;
   virtual void chunk_cancel() noexcept = 0;
   /// Chunks committed so far, and of these how many the peer has popped (a lower bound; exact inside a node).

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <csignal>
 #include <cstdio>
 
@@ -10,6 +11,14 @@
 
 namespace mpix::transport::shm {
 namespace {
+
+/// Chunks from this size on are measured and may be written past the caches.
+constexpr std::size_t kMeasured = 8 << 10;
+
+std::uint64_t now() noexcept {
+  const auto time = std::chrono::steady_clock::now().time_since_epoch();
+  return static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::nanoseconds>(time).count());
+}
 
 /// Whether the process has ended but was not yet waited for.
 bool is_zombie(pid_t pid) {
@@ -58,13 +67,29 @@ std::span<std::byte> ShmChannel::chunk_begin(std::size_t want) noexcept {
       descriptors_sent_ - chunks_drained() == kDescriptors)
     return {};
   if (!parts_.own_staging.acquire(open_slot_)) return {};
+  way_ = want >= kMeasured ? chooser_.next(costs()) : Way::cached;
+  write_began_ = now();
   return {parts_.own_staging.slot(open_slot_), std::min(want, parts_.own_staging.slot_bytes())};
+}
+
+/// Of writing here and reading there together, where both are known.
+Costs ShmChannel::costs() const noexcept {
+  Costs sum{};
+  for (std::size_t way = 0; way < kWays; ++way) {
+    const std::uint32_t write = writing_.cost(static_cast<Way>(way));
+    const std::uint32_t read = parts_.outbox->costs[way].load(std::memory_order_relaxed);
+    if (write != 0 && read != 0) sum[way] = write + read;
+  }
+  return sum;
 }
 
 Status ShmChannel::chunk_commit(const Chunk& chunk) noexcept {
   Descriptor& descriptor = parts_.outbox->descriptors[descriptors_sent_ % kDescriptors];
   descriptor.chunk = chunk;
   descriptor.slot = open_slot_;
+  descriptor.way = way_;
+  if (chunk.payload == Payload::data && chunk.payload_bytes >= kMeasured)
+    writing_.note(way_, now() - write_began_, chunk.payload_bytes);
   descriptor.sequence.store(++descriptors_sent_, std::memory_order_release);
   return {};
 }
@@ -83,11 +108,18 @@ const ChunkView* ShmChannel::chunk() noexcept {
   if (descriptor.sequence.load(std::memory_order_acquire) != descriptors_read_ + 1) return nullptr;
   chunk_.header = descriptor.chunk;
   chunk_.payload = parts_.peer_staging.slot(descriptor.slot);
+  read_began_ = now();
   return &chunk_;
 }
 
 void ShmChannel::pop_chunk() noexcept {
-  parts_.peer_staging.release(parts_.inbox->descriptors[descriptors_read_ % kDescriptors].slot);
+  const Descriptor& descriptor = parts_.inbox->descriptors[descriptors_read_ % kDescriptors];
+  if (descriptor.chunk.payload == Payload::data && descriptor.chunk.payload_bytes >= kMeasured) {
+    reading_.note(descriptor.way, now() - read_began_, descriptor.chunk.payload_bytes);
+    parts_.inbox->costs[static_cast<std::size_t>(descriptor.way)].store(reading_.cost(descriptor.way),
+                                                                        std::memory_order_relaxed);
+  }
+  parts_.peer_staging.release(descriptor.slot);
   parts_.inbox->read_descriptors.store(++descriptors_read_, std::memory_order_release);
 }
 

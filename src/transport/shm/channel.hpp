@@ -8,6 +8,7 @@
 
 #include "memory/staging.hpp"
 #include "transport/shm/mailbox.hpp"
+#include "transport/shm/stores.hpp"
 #include "transport/transport.hpp"
 
 namespace mpix::transport::shm {
@@ -40,6 +41,7 @@ class ShmChannel final : public Channel {
   void pop_announcement() noexcept override;
 
   std::span<std::byte> chunk_begin(std::size_t want) noexcept override;
+  bool past_caches() const noexcept override { return way_ == Way::streaming; }
   Status chunk_commit(const Chunk& chunk) noexcept override;
   void chunk_cancel() noexcept override;
   std::uint64_t chunks_sent() const noexcept override { return descriptors_sent_; }
@@ -53,10 +55,15 @@ class ShmChannel final : public Channel {
   Status check_peer() noexcept override;
 
  private:
+  Costs costs() const noexcept;
   ChannelParts parts_;
   std::uint64_t entries_sent_ = 0, entries_drained_ = 0, entries_read_ = 0;
   std::uint64_t descriptors_sent_ = 0, descriptors_drained_ = 0, descriptors_read_ = 0;
   std::uint32_t open_slot_ = 0;
+  Way way_ = Way::cached;  // of the open slot
+  WayChooser chooser_;
+  CostMeter writing_, reading_;
+  std::uint64_t write_began_ = 0, read_began_ = 0;  // in nanoseconds
   AnnouncementView announcement_;
   ChunkView chunk_;
 };

@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "transport/shm/stores.hpp"
 #include "transport/transport.hpp"
 
 namespace mpix::transport::shm {
@@ -34,6 +35,7 @@ struct alignas(kLine) Descriptor {
   std::atomic<std::uint64_t> sequence;
   Chunk chunk;
   std::uint32_t slot;
+  Way way;  ///< how the payload was written
 };
 static_assert(sizeof(Descriptor) == kLine);
 
@@ -42,6 +44,7 @@ struct Mailbox {
   Descriptor descriptors[kDescriptors];
   alignas(kLine) std::atomic<std::uint64_t> read_entries;      ///< by the receiver
   alignas(kLine) std::atomic<std::uint64_t> read_descriptors;  ///< by the receiver
+  std::atomic<std::uint32_t> costs[kWays];  ///< of reading chunks, measured by the receiver
 };
 static_assert(std::atomic<std::uint64_t>::is_always_lock_free);
 

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/// The choice between writing staging memory through the caches and past them, from made-up costs.
+#include "transport/shm/stores.hpp"
+
+#include <gtest/gtest.h>
+
+namespace mpix::transport::shm {
+namespace {
+
+constexpr std::size_t kBytes = 256 << 10;
+
+/// A sender and a receiver whose copies take these many nanoseconds, by way.
+struct Pair {
+  std::array<std::uint64_t, kWays> nanoseconds;
+  WayChooser chooser;
+  CostMeter meter;
+
+  /// Sends `chunks` chunks and returns how many of them went past the caches.
+  unsigned send(unsigned chunks) {
+    unsigned streamed = 0;
+    for (unsigned i = 0; i < chunks; ++i) {
+      const Way way = chooser.next({meter.cost(Way::cached), meter.cost(Way::streaming)});
+      meter.note(way, nanoseconds[static_cast<std::size_t>(way)], kBytes);
+      streamed += way == Way::streaming;
+    }
+    return streamed;
+  }
+};
+
+TEST(Stores, NearPairsUseTheCaches) {
+  Pair pair{{40'000, 60'000}, {}, {}};
+  EXPECT_LE(pair.send(4096), 4096U / 50);
+}
+
+TEST(Stores, FarPairsGoPastThem) {
+  Pair pair{{170'000, 60'000}, {}, {}};
+  EXPECT_GE(pair.send(4096), 4096U - 4096U / 50 - 16);
+}
+
+TEST(Stores, PairsThatMoveAreNoticed) {
+  Pair pair{{40'000, 60'000}, {}, {}};
+  pair.send(1024);
+  pair.nanoseconds = {170'000, 60'000};
+  pair.send(512);
+  EXPECT_GE(pair.send(1024), 1000U);
+  pair.nanoseconds = {40'000, 60'000};
+  pair.send(512);
+  EXPECT_LE(pair.send(1024), 24U);
+}
+
+TEST(Stores, NothingIsChosenBeforeBothAreKnown) {
+  WayChooser chooser;
+  unsigned streamed = 0;
+  for (int i = 0; i < 256; ++i) streamed += chooser.next({1000, 0}) == Way::streaming;
+  EXPECT_EQ(streamed, 4U);  // the trial
+}
+
+TEST(Stores, FirstChunksOfAWayDoNotCount) {
+  CostMeter meter;
+  meter.note(Way::streaming, 1, kBytes);
+  meter.note(Way::streaming, 1, kBytes);
+  EXPECT_EQ(meter.cost(Way::streaming), 0U);
+  meter.note(Way::streaming, kBytes, kBytes);
+  EXPECT_EQ(meter.cost(Way::streaming), 1000U);
+  meter.note(Way::cached, 1, kBytes);
+  EXPECT_EQ(meter.cost(Way::cached), 0U);
+}
+
+TEST(Stores, AnInterruptedChunkWeighsLittle) {
+  CostMeter meter;
+  for (int i = 0; i < 8; ++i) meter.note(Way::cached, 100'000, 100'000);
+  meter.note(Way::cached, 100'000'000, 100'000);
+  EXPECT_LE(meter.cost(Way::cached), 2000U);
+  meter.note(Way::cached, 0, 0);  // nothing was copied
+  EXPECT_LE(meter.cost(Way::cached), 2000U);
+}
+
+}  // namespace
+}  // namespace mpix::transport::shm
