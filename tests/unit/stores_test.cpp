@@ -29,12 +29,12 @@ struct Pair {
 
 TEST(Stores, NearPairsUseTheCaches) {
   Pair pair{{40'000, 60'000}, {}, {}};
-  EXPECT_LE(pair.send(4096), 4096U / 50);
+  EXPECT_LE(pair.send(4096), 4096U / 40);
 }
 
 TEST(Stores, FarPairsGoPastThem) {
   Pair pair{{170'000, 60'000}, {}, {}};
-  EXPECT_GE(pair.send(4096), 4096U - 4096U / 50 - 16);
+  EXPECT_GE(pair.send(4096), 4096U - 4096U / 40 - 16);
 }
 
 TEST(Stores, PairsThatMoveAreNoticed) {
@@ -42,7 +42,7 @@ TEST(Stores, PairsThatMoveAreNoticed) {
   pair.send(1024);
   pair.nanoseconds = {170'000, 60'000};
   pair.send(512);
-  EXPECT_GE(pair.send(1024), 1000U);
+  EXPECT_GE(pair.send(1024), 990U);
   pair.nanoseconds = {40'000, 60'000};
   pair.send(512);
   EXPECT_LE(pair.send(1024), 24U);
@@ -52,7 +52,7 @@ TEST(Stores, NothingIsChosenBeforeBothAreKnown) {
   WayChooser chooser;
   unsigned streamed = 0;
   for (int i = 0; i < 256; ++i) streamed += chooser.next({1000, 0}) == Way::streaming;
-  EXPECT_EQ(streamed, 4U);  // the trial
+  EXPECT_EQ(streamed, 5U);  // the trial
 }
 
 TEST(Stores, FirstChunksOfAWayDoNotCount) {
@@ -70,9 +70,9 @@ TEST(Stores, AnInterruptedChunkWeighsLittle) {
   CostMeter meter;
   for (int i = 0; i < 8; ++i) meter.note(Way::cached, 100'000, 100'000);
   meter.note(Way::cached, 100'000'000, 100'000);
-  EXPECT_LE(meter.cost(Way::cached), 2000U);
+  EXPECT_LE(meter.cost(Way::cached), 2500U);
   meter.note(Way::cached, 0, 0);  // nothing was copied
-  EXPECT_LE(meter.cost(Way::cached), 2000U);
+  EXPECT_LE(meter.cost(Way::cached), 2500U);
 }
 
 }  // namespace

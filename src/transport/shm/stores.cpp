@@ -9,7 +9,7 @@ namespace {
 /// Chunks of a period, at whose beginning there is a trial, and after which the costs are compared again:
 /// late enough that the receiver has told what the trial cost it.
 constexpr unsigned kPeriod = 256;
-constexpr unsigned kTrial = 4;
+constexpr unsigned kTrial = 5;
 constexpr unsigned kVerdict = 16;
 /// Chunks of one way before they count.
 constexpr unsigned kWarm = 2;
@@ -33,7 +33,7 @@ void CostMeter::note(Way way, std::uint64_t nanoseconds, std::size_t bytes) noex
   std::uint32_t& mean = costs_[index(way)];
   const std::uint64_t most = mean != 0 ? kInterrupted * mean : 1'000'000;
   const std::uint64_t cost = std::clamp<std::uint64_t>(nanoseconds * 1000 / bytes, 1, most);
-  mean = mean == 0 ? static_cast<std::uint32_t>(cost) : static_cast<std::uint32_t>((3 * mean + cost) / 4);
+  mean = mean == 0 ? static_cast<std::uint32_t>(cost) : static_cast<std::uint32_t>((mean + cost) / 2);
 }
 
 Way WayChooser::next(const Costs& costs) noexcept {
