@@ -145,7 +145,7 @@ std::vector<ConfigRow> make_table() {
       {"net_staging", "bytes", "16M", "staging memory of a rank for other nodes, each way", false,
        [](Config& c, View v) { return set_bytes(c.net_staging, v, 64 << 10); },
        [](const Config& c) { return get_bytes(c.net_staging); }},
-      {"net_chunk", "bytes", "128K", "largest chunk between nodes; cut to a quarter of the staging memory",
+      {"net_chunk", "bytes", "512K", "largest chunk between nodes; cut to a quarter of the staging memory",
        false, [](Config& c, View v) { return set_bytes(c.net_chunk, v, 4 << 10); },
        [](const Config& c) { return get_bytes(c.net_chunk); }},
       {"streaming", "bytes", "4M", "size of a rank's exchange from which receives are stored past the caches",
