@@ -26,6 +26,10 @@ struct Loops {
   /// A single run of fewer bytes is written by ordinary stores whatever was asked for.
   static constexpr std::size_t kFencedRun = 1024;
 
+  /// Small messages: so many bytes, in so many runs, are moved run by run with ordinary stores.
+  static constexpr std::size_t kBrief = 512;
+  static constexpr std::int64_t kBriefRuns = 4;
+
   static constexpr HostKernels table(const char* name) { return {name, gather, scatter, copy}; }
 
   static Address address(const std::byte* p) { return reinterpret_cast<Address>(p); }
@@ -177,6 +181,58 @@ struct Loops {
     ++cursor.run;
   }
 
+  /// Whether the next `bytes` bytes are so few runs that finding out how to move many does not pay.
+  MPIX_KERNEL_INLINE bool brief(const Blocks& b, const Cursor& cursor, std::size_t bytes) {
+    if (bytes > kBrief || (b.form == Form::strided && b.ndims > 1)) return false;
+    return static_cast<std::int64_t>(bytes) <= kBriefRuns * length(b, cursor);
+  }
+  MPIX_KERNEL_INLINE std::int64_t length(const Blocks& b, const Cursor& cursor) {
+    return b.form == Form::segments ? b.lengths[cursor.run] : b.run;
+  }
+  MPIX_KERNEL_INLINE std::size_t rest(const Blocks& b, const Cursor& cursor) {
+    return static_cast<std::size_t>(length(b, cursor) - cursor.within);
+  }
+  /// Where a cursor stands, in any form of at most one dimension.
+  MPIX_KERNEL_INLINE Address place(Address base, const Blocks& b, const Cursor& cursor) {
+    std::int64_t run = 0;
+    if (b.form != Form::strided) {
+      run = b.offsets[cursor.run];
+    } else if (b.ndims == 1) {
+      run = cursor.run * b.dims[0].stride;
+    }
+    return base + static_cast<Address>(b.offset + run + cursor.within);
+  }
+
+  template <bool kGather>
+  [[gnu::noinline]] static void brief_linear(Address base, const Blocks& b, Cursor& cursor, Address flat,
+                                             std::size_t bytes) {
+    while (bytes > 0) {
+      const std::size_t left = rest(b, cursor);
+      const std::size_t n = left < bytes ? left : bytes;
+      const Address at = place(base, b, cursor);
+      M::template cached<false>(kGather ? flat : at, kGather ? at : flat, n, at);
+      pass(b, cursor, n);
+      flat += n;
+      bytes -= n;
+    }
+  }
+
+  [[gnu::noinline]] static void brief_copy(Address to, const Blocks& to_blocks, Cursor& to_cursor,
+                                           Address from, const Blocks& from_blocks, Cursor& from_cursor,
+                                           std::size_t bytes) {
+    while (bytes > 0) {
+      std::size_t n = rest(to_blocks, to_cursor);
+      const std::size_t left = rest(from_blocks, from_cursor);
+      if (left < n) n = left;
+      if (bytes < n) n = bytes;
+      const Address source = place(from, from_blocks, from_cursor);
+      M::template cached<false>(place(to, to_blocks, to_cursor), source, n, source);
+      pass(to_blocks, to_cursor, n);
+      pass(from_blocks, from_cursor, n);
+      bytes -= n;
+    }
+  }
+
   /// One run; streaming only where it pays for its fence.
   MPIX_KERNEL_INLINE void single(Address to, Address from, std::size_t n, Stores stores) {
     if (stores == Stores::cached || n < kFencedRun) {
@@ -191,6 +247,8 @@ struct Loops {
                      std::size_t bytes, Stores stores) noexcept {
     if (bytes == 0) return;
     const Covered from = covered(address(base), blocks, cursor, bytes);
+    if (!from.found && brief(blocks, cursor, bytes))
+      return brief_linear<true>(address(base), blocks, cursor, address(out), bytes);
     if (!from.found) return gather_runs(address(base), blocks, cursor, address(out), bytes, stores);
     single(address(out), from.place, bytes, stores);
     pass(blocks, cursor, bytes);
@@ -200,6 +258,8 @@ struct Loops {
                       std::size_t bytes, Stores stores) noexcept {
     if (bytes == 0) return;
     const Covered to = covered(address(base), blocks, cursor, bytes);
+    if (!to.found && brief(blocks, cursor, bytes))
+      return brief_linear<false>(address(base), blocks, cursor, address(in), bytes);
     if (!to.found) return scatter_runs(address(base), blocks, cursor, address(in), bytes, stores);
     single(to.place, address(in), bytes, stores);
     pass(blocks, cursor, bytes);
@@ -215,6 +275,9 @@ struct Loops {
       single(to.place, from.place, bytes, stores);
       pass(target_blocks, target_cursor, bytes);
       pass(source_blocks, source_cursor, bytes);
+    } else if (brief(target_blocks, target_cursor, bytes) && brief(source_blocks, source_cursor, bytes)) {
+      brief_copy(address(target), target_blocks, target_cursor, address(source), source_blocks, source_cursor,
+                 bytes);
     } else {
       copy_runs(address(target), target_blocks, target_cursor, address(source), source_blocks, source_cursor,
                 bytes, stores);

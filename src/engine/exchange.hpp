@@ -32,6 +32,8 @@ class Exchange {
   /// engine. An Exchange that is done may be started again.
   void start(std::uint64_t number, std::shared_ptr<const BoundPlan> plan, PlanLayouts layouts,
              const void* sendbuf, void* recvbuf);
+  /// Keeps the layouts until release(), for a caller that does not.
+  void keep(PlanLayouts layouts) noexcept { layouts_ = std::move(layouts); }
   /// Moves what can be moved now; returns whether anything was.
   bool progress() noexcept;
   bool done() const noexcept { return live_.empty() && self_left_ == 0; }
