@@ -46,6 +46,9 @@ typedef struct MPIX_Layout_plan_s* MPIX_Layout_plan;
  * Error classes of this library, made by MPI_Add_error_class at its first use in a process. Compare them with
  * what MPI_Error_class gives; MPI_Error_string names the argument, the ranks, what was expected and found.
  */
+#ifdef MPIX_ERR_TIMEOUT /* MPICH 5 has an error class of this name, for timeouts of its own */
+#undef MPIX_ERR_TIMEOUT
+#endif
 extern MPIX_LAYOUT_API int MPIX_ERR_LAYOUT;   /**< invalid, freed or unsuitable layout or plan */
 extern MPIX_LAYOUT_API int MPIX_ERR_MISMATCH; /**< two ranks disagree on the bytes that go between them */
 extern MPIX_LAYOUT_API int MPIX_ERR_PEER;     /**< a peer is gone or cannot be reached */
