@@ -178,6 +178,8 @@ typedef struct MPIX_Layout_stats {
   int64_t shm_attach_bytes; /**< sent so far by cross-memory attach, on this node */
   int64_t net_bytes;        /**< sent so far to other nodes */
   int64_t chunks;           /**< chunks sent so far */
+  int64_t
+      net_saved_bytes; /**< not sent so far to other nodes because several blocks there got them at once */
 } MPIX_Layout_stats;
 
 /**

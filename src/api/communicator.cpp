@@ -33,6 +33,13 @@ engine::Context make_context(int rank) {
   return context;
 }
 
+std::unique_ptr<engine::Relay> make_relay(int rank, Routes& routes) {
+  if (routes.packet_network == nullptr) return nullptr;
+  return std::make_unique<engine::Relay>(
+      engine::RelayParts{std::move(routes.nodes), rank, std::move(routes.board), routes.packet_network.get(),
+                         routes.packet_node.get()});
+}
+
 }  // namespace
 
 Communicator::Communicator(MPI_Comm comm) : comm_(comm), own_comm_(same_ranks(comm)) {
@@ -52,7 +59,8 @@ Communicator::Communicator(MPI_Comm comm) : comm_(comm), own_comm_(same_ranks(co
   surroundings.route = [this](int peer) -> transport::Transport& { return routes_.to(peer); };
   if (routes_.network != nullptr) surroundings.progressing.push_back(routes_.network.get());
   surroundings.idle = &progress::idle;
-  engine_ = std::make_unique<engine::Engine>(make_context(rank_), std::move(config), std::move(surroundings));
+  engine_ = std::make_unique<engine::Engine>(make_context(rank_), std::move(config), std::move(surroundings),
+                                             make_relay(rank_, routes_));
 }
 
 void Communicator::progress(std::vector<Request*>& completed) noexcept {
@@ -84,6 +92,8 @@ void Communicator::complete_all() noexcept {
 void Communicator::close_transports() noexcept {
   const std::lock_guard guard(engine_->lock());
   comm_ = MPI_COMM_NULL;
+  routes_.packet_network.reset();
+  routes_.packet_node.reset();
   routes_.network.reset();
   routes_.shared_memory.reset();
 }
@@ -94,6 +104,7 @@ void Communicator::close() noexcept {
 
 void Communicator::flush_network() noexcept {
   if (routes_.network != nullptr) routes_.network->flush();
+  if (routes_.packet_network != nullptr) routes_.packet_network->flush();
 }
 
 }  // namespace mpix::api

@@ -88,6 +88,7 @@ MPIX_Layout_stats stats_of(PlanState& state) {
   stats.shm_attach_bytes = state.traffic.attached;
   stats.net_bytes = state.traffic.net;
   stats.chunks = state.traffic.chunks;
+  stats.net_saved_bytes = state.traffic.saved;
   return stats;
 }
 

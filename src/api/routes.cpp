@@ -60,6 +60,55 @@ std::unique_ptr<transport::Transport> make_shared_memory(const topology::Node& n
                                              process.staging(), process.mappings(), process.config().attach);
 }
 
+/// Collective over the node. Null, on all its ranks, where shared memory does not work there.
+std::unique_ptr<memory::Board> make_board(const topology::Node& node) {
+  const std::size_t ranks = node.ranks.size();
+  std::unique_ptr<memory::Board> board;
+  memory::SegmentName name;
+  try {
+    if (node.self == 0) {
+      board = std::make_unique<memory::Board>(ranks);
+      name = board->name();
+    }
+  } catch (const Error& error) {
+    log::warn("nothing is forwarded on this node: ", error.what());
+  }
+  check_mpi(MPI_Bcast(&name, sizeof name, MPI_BYTE, 0, node.comm.get()), "MPI_Bcast");
+  try {
+    if (node.self != 0 && name.fd >= 0) board = std::make_unique<memory::Board>(name, ranks);
+  } catch (const Error& error) {
+    log::warn("nothing is forwarded on this node: ", error.what());
+  }
+  if (!all_agree(node.comm.get(), board != nullptr)) board.reset();
+  return board;
+}
+
+/// The first rank of every rank's node.
+std::vector<int> node_numbers(MPI_Comm comm, const topology::Node& node) {
+  int size = 0;
+  check_mpi(MPI_Comm_size(comm, &size), "MPI_Comm_size");
+  std::vector<int> numbers(static_cast<std::size_t>(size));
+  check_mpi(MPI_Allgather(&node.ranks.front(), 1, MPI_INT, numbers.data(), 1, MPI_INT, comm),
+            "MPI_Allgather");
+  return numbers;
+}
+
+/// What forwarding between nodes needs, where it can be of use.
+void add_forwarding(Routes& routes, MPI_Comm comm, const topology::Node& node) {
+  const bool useful = any_agrees(comm, node.ranks.size() > 1) &&
+                      all_agree(comm, Process::get().config().route != Route::direct);
+  if (!useful) return;
+  std::unique_ptr<memory::Board> board = make_board(node);
+  std::unique_ptr<transport::Transport> packets;
+  if (node.ranks.size() > 1 && board != nullptr) packets = make_shared_memory(node);
+  const bool works = board != nullptr && (node.ranks.size() == 1 || packets != nullptr);
+  if (!all_agree(comm, works)) return;
+  routes.nodes = plan::NodeMap(node_numbers(comm, node));
+  routes.packet_network = make_network(comm);
+  routes.packet_node = std::move(packets);
+  routes.board = std::move(board);
+}
+
 }  // namespace
 
 transport::Transport& Routes::to(int peer) const {
@@ -73,7 +122,9 @@ Routes make_routes(MPI_Comm comm, const topology::Node& node) {
   int size = 0;
   check_mpi(MPI_Comm_size(comm, &size), "MPI_Comm_size");
   const bool needs_network = static_cast<int>(std::max<std::size_t>(routes.on_node.size(), 1)) < size;
-  if (any_agrees(comm, needs_network)) routes.network = make_network(comm);
+  if (!any_agrees(comm, needs_network)) return routes;
+  routes.network = make_network(comm);
+  add_forwarding(routes, comm, node);
   return routes;
 }
 

@@ -28,6 +28,8 @@ const Names<Check> kChecks = {{"basic", Check::basic}, {"full", Check::full}};
 const Names<Choice> kChoices = {{"off", Choice::off}, {"auto", Choice::automatic}, {"on", Choice::on}};
 const Names<bool> kBools = {{"off", false}, {"on", true},  {"0", false},
                             {"1", true},    {"no", false}, {"yes", true}};
+const Names<Route> kRoutes = {
+    {"auto", Route::automatic}, {"direct", Route::direct}, {"forward", Route::forward}};
 const Names<Progress> kProgress = {{"auto", Progress::automatic},
                                    {"hook", Progress::hook},
                                    {"poll", Progress::poll},
@@ -162,6 +164,12 @@ std::vector<ConfigRow> make_table() {
        "who completes requests: the MPI's progress engine, its request polling, or a thread", false,
        [](Config& c, View v) { return set_named(kProgress, c.progress, v); },
        [](const Config& c) { return get_named(kProgress, c.progress); }},
+      {"route", "auto|direct|forward", "auto",
+       "between nodes: every rank's bytes by themselves, or what several ranks of a node get once, through "
+       "one of "
+       "them; auto: where that saves enough",
+       true, [](Config& c, View v) { return set_named(kRoutes, c.route, v); },
+       [](const Config& c) { return get_named(kRoutes, c.route); }},
       {"net_devices", "list", "", "network devices for UCX, as in UCX_NET_DEVICES; empty: UCX's own choice",
        false, [](Config& c, View v) { return set_text(c.net_devices, v); },
        [](const Config& c) { return c.net_devices; }},

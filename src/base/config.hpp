@@ -15,6 +15,7 @@ namespace mpix {
 
 enum class Check { basic, full };
 enum class Choice { off, automatic, on };
+enum class Route { automatic, direct, forward };
 enum class Progress { automatic, hook, poll, thread };
 
 /// Values in force, one member for each row of config_table().
@@ -34,6 +35,7 @@ struct Config {
   std::string kernels = "auto";                        ///< host kernels by name
   std::int64_t spin = 2000;                            ///< polls before a waiting rank yields
   Progress progress = Progress::automatic;             ///< who completes requests
+  Route route = Route::automatic;                      ///< between nodes: direct, or through forwarders
   std::string net_devices;                             ///< UCX devices to use; empty for UCX's own choice
 };
 

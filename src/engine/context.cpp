@@ -13,6 +13,7 @@ Traffic& Traffic::operator+=(const Traffic& other) noexcept {
   attached += other.attached;
   net += other.net;
   chunks += other.chunks;
+  saved += other.saved;
   return *this;
 }
 

@@ -13,17 +13,20 @@
 
 namespace mpix::engine {
 
+class Relay;
+
 /// Fixed for the life of the communicator; everything pointed to outlives the engine.
 struct Context {
   int rank = 0;
   const kernels::HostKernels* kernels = nullptr;
   const memory::SharedAllocator* allocator = nullptr;  ///< null: no memory of this rank can be mapped
   memory::MappingCache* mappings = nullptr;            ///< null: nor can that of its peers
+  Relay* relay = nullptr;                              ///< null: nothing is sent through forwarders
 };
 
 /// Bytes that left this rank, by way.
 struct Traffic {
-  std::int64_t self = 0, inlined = 0, ring = 0, mapped = 0, attached = 0, net = 0, chunks = 0;
+  std::int64_t self = 0, inlined = 0, ring = 0, mapped = 0, attached = 0, net = 0, chunks = 0, saved = 0;
 
   Traffic& operator+=(const Traffic& other) noexcept;
 };

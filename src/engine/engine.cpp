@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "base/log.hpp"
+#include "base/text.hpp"
 
 namespace mpix::engine {
 namespace {
@@ -19,8 +20,13 @@ constexpr std::int64_t kClockInterval = 64;
 
 }  // namespace
 
-Engine::Engine(Context context, Config config, Surroundings surroundings)
-    : context_(context), config_(std::move(config)), surroundings_(std::move(surroundings)) {}
+Engine::Engine(Context context, Config config, Surroundings surroundings, std::unique_ptr<Relay> relay)
+    : context_(context),
+      config_(std::move(config)),
+      surroundings_(std::move(surroundings)),
+      relay_(std::move(relay)) {
+  context_.relay = relay_.get();
+}
 
 Link& Engine::link(int peer) {
   auto& link = links_[peer];
@@ -53,6 +59,8 @@ std::shared_ptr<const BoundPlan> Engine::bind(const Layout& send, const Layout& 
   bound->plan = plan::make_plan(context_.rank, send, recv, in_place, config);
   bound->links.reserve(bound->plan.pairs.size());
   for (const plan::Pair& pair : bound->plan.pairs) bound->links.push_back(&link(pair.peer));
+  bound->lingers = relay_ != nullptr;
+  if (relay_ != nullptr && !in_place) add_routes(*bound);
   log_choice(*bound);
   return bound;
 }
@@ -77,6 +85,7 @@ Exchange* Engine::start(std::shared_ptr<const BoundPlan> plan, PlanLayouts layou
   exchange->start(++exchanges_, std::move(plan), std::move(layouts), sendbuf, recvbuf);
   active_.push_back({std::move(spare_.back()), {}, {}, false});
   spare_.pop_back();
+  if (relay_ != nullptr) relay_->started(exchanges_);
   return exchange;
 }
 
@@ -129,7 +138,49 @@ bool Engine::progress() noexcept {
       happened = true;
     }
   }
+  return (relay_ != nullptr && progress_relay()) || happened;
+}
+
+bool Engine::progress_relay() noexcept {
+  if (active_.empty()) return false;
+  bool happened = false;
+  const Status status =
+      relay_->progress([this](const PacketHeader& header, std::span<const PacketEntry> entries,
+                              const std::byte* data) { return deliver(header, entries, data); },
+                       happened);
+  std::uint64_t through = exchanges_;
+  for (Active& active : active_) {
+    if (!status.ok()) active.exchange->desert(status);
+    if (!active.exchange->finished()) through = std::min(through, active.exchange->number() - 1);
+    if (happened) active.stalled = false;
+  }
+  relay_->finished(through);
   return happened;
+}
+
+Taken Engine::deliver(const PacketHeader& header, std::span<const PacketEntry> entries,
+                      const std::byte* data) noexcept {
+  if (header.exchange > exchanges_) return Taken::not_now;
+  for (Active& active : active_)
+    if (active.exchange->number() == header.exchange)
+      return active.exchange->take(header.source, entries, data);
+  return Taken::all;
+}
+
+/// Whether all ranks of this node are alive, where exchanges depend on them.
+Status Engine::check_node() noexcept {
+  if (relay_ == nullptr) return {};
+  try {
+    for (const int rank : relay_->nodes().ranks(relay_->node()))
+      if (rank != context_.rank)
+        if (Status status = link(rank).channel->check_peer(); !status.ok())
+          return {status.code(), text("forwarding on this node: ", status.message())};
+    return {};
+  } catch (const Error& error) {
+    return error.status();
+  } catch (const std::exception& error) {
+    return {Code::no_memory, error.what()};
+  }
 }
 
 void Engine::check_stalled() noexcept {
@@ -151,6 +202,7 @@ void Engine::check_stalled() noexcept {
     // Time in which the application did not let the library progress does not count.
     if (unwatched > Clock::duration::zero()) active.last_progress += unwatched;
     active.exchange->check_peers();
+    if (const Status status = check_node(); !status.ok()) active.exchange->desert(status);
     const double limit = active.exchange->timeout();
     if (limit > 0 && std::chrono::duration<double>(now - active.last_progress).count() >= limit)
       active.exchange->time_out();

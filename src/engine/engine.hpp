@@ -24,7 +24,8 @@ struct Surroundings {
 /// Not thread-safe by itself: everything but lock() is called with the lock held.
 class Engine {
  public:
-  Engine(Context context, Config config, Surroundings surroundings);
+  /// `relay`: null where nothing is sent through forwarders, on all ranks alike.
+  Engine(Context context, Config config, Surroundings surroundings, std::unique_ptr<Relay> relay = nullptr);
 
   SpinLock& lock() noexcept { return lock_; }
 
@@ -63,12 +64,18 @@ class Engine {
   };
 
   Link& link(int peer);
+  void add_routes(BoundPlan& bound);
+  bool progress_relay() noexcept;
+  Taken deliver(const PacketHeader& header, std::span<const PacketEntry> entries,
+                const std::byte* data) noexcept;
+  Status check_node() noexcept;
   void log_choice(const BoundPlan& bound) const;
   bool progress_transports() noexcept;
 
   Context context_;
   Config config_;
   Surroundings surroundings_;
+  std::unique_ptr<Relay> relay_;
   SpinLock lock_;
   std::uint64_t exchanges_ = 0;
   std::unordered_map<int, std::unique_ptr<Link>> links_;

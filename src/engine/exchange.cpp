@@ -28,10 +28,16 @@ void Exchange::start(std::uint64_t number, std::shared_ptr<const BoundPlan> plan
   run_.send_base = static_cast<const std::byte*>(bound_->plan.in_place ? recvbuf : sendbuf);
   run_.recv_base = static_cast<std::byte*>(recvbuf);
   run_.stores = bound_->plan.streaming ? kernels::Stores::streaming : kernels::Stores::cached;
+  deserted_ = false;
+  senders_.clear();
+  senders_.reserve(bound_->routes.size());
+  for (const NodeRoute& route : bound_->routes) senders_.emplace_back(route);
   live_.clear();
   live_.reserve(bound_->links.size());
   for (std::size_t i = 0; i < bound_->links.size(); ++i) {
-    live_.emplace_back(bound_->plan.pairs[i], *bound_->links[i]);
+    const int route = bound_->routes.empty() ? -1 : bound_->route_of[i];
+    NodeSender* const sender = route < 0 ? nullptr : &senders_[static_cast<std::size_t>(route)];
+    live_.emplace_back(bound_->plan.pairs[i], *bound_->links[i], sender);
     live_.back().enter(run_);
   }
   for (PairExchange& pair : live_) pair.announce(run_);
@@ -54,6 +60,7 @@ void Exchange::start_self() {
 
 bool Exchange::progress() noexcept {
   bool happened = false;
+  for (NodeSender& sender : senders_) happened |= sender.step(run_);
   for (PairExchange& pair : live_) happened |= pair.step(run_);
   drop_done();
   if (self_left_ > 0 && (!happened || live_.empty())) happened |= copy_self(kSelfSlice);
@@ -81,7 +88,32 @@ bool Exchange::copy_self(std::int64_t most) noexcept {
   return true;
 }
 
+bool Exchange::lingering() const noexcept {
+  return bound_->lingers && !deserted_ && !run_.context->relay->node_finished(run_.exchange);
+}
+
+void Exchange::desert(const Status& status) noexcept {
+  run_.fail(status);
+  for (NodeSender& sender : senders_) sender.abandon();
+  for (PairExchange& pair : live_) pair.abandon(run_);
+  live_.clear();
+  deserted_ = true;
+}
+
+Taken Exchange::take(int source, std::span<const PacketEntry> entries, const std::byte* data) noexcept {
+  const auto pair =
+      std::find_if(live_.begin(), live_.end(), [&](const PairExchange& p) { return p.peer() == source; });
+  return pair == live_.end() || pair->take(run_, entries, data) ? Taken::all : Taken::not_now;
+}
+
 void Exchange::check_peers() noexcept {
+  for (NodeSender& sender : senders_) {
+    if (sender.done()) continue;
+    const Status status = sender.check_forwarders();
+    if (status.ok()) continue;
+    run_.fail(status);
+    sender.abandon();
+  }
   for (PairExchange& pair : live_) {
     Status status = pair.channel().check_peer();
     if (status.ok()) continue;
@@ -92,6 +124,8 @@ void Exchange::check_peers() noexcept {
 }
 
 std::string Exchange::awaited() const {
+  if (finished() && bound_->lingers)
+    return text("rank ", run_.context->relay->awaited(run_.exchange), ", on this node, to finish");
   std::string all;
   for (std::size_t i = 0; i < live_.size() && i < kNamedPeers; ++i)
     all += (i > 0 ? ", " : "") + live_[i].awaited();
@@ -102,6 +136,8 @@ std::string Exchange::awaited() const {
 void Exchange::time_out() noexcept {
   run_.fail({Code::timeout, text("rank ", run_.context->rank, " waited ", run_.config->timeout, " s for ",
                                  awaited(), " (MPIX_LAYOUT_TIMEOUT; do all ranks list the same sizes?)")});
+  deserted_ = true;
+  for (NodeSender& sender : senders_) sender.abandon();
   for (PairExchange& pair : live_) pair.abandon(run_);
   live_.clear();
 }

@@ -6,15 +6,20 @@
 #include <string>
 #include <vector>
 
+#include "engine/node_sender.hpp"
 #include "engine/pair.hpp"
+#include "engine/relay.hpp"
 
 namespace mpix::engine {
 
 /// A plan with the links to its peers. Valid for one engine.
 struct BoundPlan {
   plan::Plan plan;
-  std::vector<Link*> links;  ///< one for each of plan.pairs
-  Config config;             ///< in force for the plan's exchanges
+  std::vector<Link*> links;       ///< one for each of plan.pairs
+  Config config;                  ///< in force for the plan's exchanges
+  std::vector<NodeRoute> routes;  ///< to nodes that are reached through forwarders
+  std::vector<int> route_of;      ///< of each of plan.pairs; -1 for none
+  bool lingers = false;           ///< on all ranks alike: exchanges end on all ranks of a node together
 };
 
 /// The layouts that a plan refers to, kept alive while it may be executed.
@@ -36,7 +41,14 @@ class Exchange {
   void keep(PlanLayouts layouts) noexcept { layouts_ = std::move(layouts); }
   /// Moves what can be moved now; returns whether anything was.
   bool progress() noexcept;
-  bool done() const noexcept { return live_.empty() && self_left_ == 0; }
+  bool done() const noexcept { return finished() && !lingering(); }
+  /// This rank has nothing left to do for itself.
+  bool finished() const noexcept { return live_.empty() && self_left_ == 0; }
+  std::uint64_t number() const noexcept { return run_.exchange; }
+  /// Takes what a packet of `source` has for this rank.
+  Taken take(int source, std::span<const PacketEntry> entries, const std::byte* data) noexcept;
+  /// Waits no longer for the other ranks of the node, one of which is gone.
+  void desert(const Status& status) noexcept;
   /// What went wrong first; meaningful once done.
   const Status& error() const noexcept { return run_.error; }
   const Traffic& traffic() const noexcept { return run_.traffic; }
@@ -60,10 +72,14 @@ class Exchange {
   bool copy_self(std::int64_t most) noexcept;
   void drop_done() noexcept;
 
+  bool lingering() const noexcept;
+
   Run run_;
   std::shared_ptr<const BoundPlan> bound_;
   PlanLayouts layouts_;
+  std::vector<NodeSender> senders_;
   std::vector<PairExchange> live_;
+  bool deserted_ = false;
   std::int64_t self_left_ = 0;
   kernels::Cursor self_send_, self_recv_;
 };

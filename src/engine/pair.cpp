@@ -5,9 +5,11 @@
 
 #include <algorithm>
 #include <cstring>
+#include <numeric>
 
 #include "base/text.hpp"
 #include "engine/attach_copy.hpp"
+#include "engine/node_sender.hpp"
 
 namespace mpix::engine {
 namespace {
@@ -51,7 +53,9 @@ bool PairExchange::announce(Run& run) noexcept {
   announcement.abilities = channel().abilities();
   if (pair_->recv != nullptr && mean_run(*pair_->recv) < run.config->attach_block)
     announcement.abilities &= ~static_cast<std::uint32_t>(transport::kCanAttach);
-  if (send_total() > 0 && static_cast<std::size_t>(send_total()) <= channel().inline_limit()) {
+  if (sender_ != nullptr) {
+    announcement.abilities |= transport::kForwards;
+  } else if (send_total() > 0 && static_cast<std::size_t>(send_total()) <= channel().inline_limit()) {
     announcement.inline_bytes = static_cast<std::uint32_t>(send_total());
     run.context->kernels->gather(run.send_base, *pair_->send, send_cursor_, room, announcement.inline_bytes,
                                  kernels::Stores::cached);
@@ -74,7 +78,8 @@ bool PairExchange::step(Run& run) noexcept {
   bool happened = !announced_ && announce(run);
   if (!met_ && !done_) happened |= meet(run);
   if (met_) {
-    if (sending_ && sent_ < send_total()) happened |= push(run);
+    if (sender_ != nullptr && sender_->done()) sent_ = send_total();
+    if (sending_ && sent_ < send_total() && sender_ == nullptr) happened |= push(run);
     if (receiving_ && received_ < recv_total()) happened |= pull(run);
   }
   update_done(run);
@@ -107,16 +112,18 @@ bool PairExchange::meet(Run& run) noexcept {
 }
 
 void PairExchange::accept(Run& run, const AnnouncementView& view) noexcept {
-  if (!compare_sizes(run, view.header)) return;
+  const bool agreed = compare_sizes(run, view.header);
+  if (sender_ != nullptr) sender_->met(peer(), sending_);
+  if (!agreed) return;
   const Announcement& theirs = view.header;
   if (receiving_ && theirs.inline_bytes > 0) {
     run.context->kernels->scatter(run.recv_base, *pair_->recv, recv_cursor_, view.payload,
                                   theirs.inline_bytes, kernels::Stores::cached);
     received_ = theirs.inline_bytes;
-  } else if (receiving_ && recv_total() > 0) {
+  } else if (receiving_ && recv_total() > 0 && (theirs.abilities & transport::kForwards) == 0) {
     channel().expect(recv_total());
   }
-  if (sending_ && sent_ < send_total()) choose_reach(run, theirs.abilities);
+  if (sending_ && sent_ < send_total() && sender_ == nullptr) choose_reach(run, theirs.abilities);
 }
 
 /// Refuses the directions on which the two ranks disagree; both find the same from the two announcements.
@@ -299,6 +306,40 @@ Status PairExchange::open_reading(Run& run, const ChunkView& view) noexcept {
   }
 }
 
+/// Where byte `offset` of what the peer sends goes. May allocate at the first call.
+kernels::Cursor PairExchange::receive_cursor(std::int64_t offset) {
+  const kernels::Blocks& blocks = *pair_->recv;
+  if (blocks.form != kernels::Form::segments) return {offset / blocks.run, offset % blocks.run};
+  if (ends_.empty()) {
+    ends_.resize(static_cast<std::size_t>(blocks.nruns));
+    std::inclusive_scan(blocks.lengths, blocks.lengths + blocks.nruns, ends_.begin());
+  }
+  const auto run = std::upper_bound(ends_.begin(), ends_.end(), offset) - ends_.begin();
+  return {run, offset - (ends_[static_cast<std::size_t>(run)] - blocks.lengths[run])};
+}
+
+bool PairExchange::take(Run& run, std::span<const PacketEntry> entries, const std::byte* data) noexcept {
+  if (!met_) return false;
+  if (!receiving_ || done_) return true;
+  try {
+    for (const PacketEntry& entry : entries) {
+      if (entry.offset < 0 || entry.offset > recv_total() - entry.bytes)
+        throw Error(Code::internal, text("rank ", peer(), " sent bytes beyond the end of its message"));
+      kernels::Cursor cursor = receive_cursor(entry.offset);
+      run.context->kernels->scatter(run.recv_base, *pair_->recv, cursor, data + entry.data, entry.bytes,
+                                    run.stores);
+      received_ += entry.bytes;
+    }
+  } catch (const Error& error) {
+    run.fail(error.status());
+    abandon(run);
+  } catch (const std::exception& error) {
+    run.fail({Code::no_memory, error.what()});
+    abandon(run);
+  }
+  return true;
+}
+
 void PairExchange::finish_chunk() noexcept {
   reading_.reset();
   chunk_done_ = 0;
@@ -310,12 +351,13 @@ void PairExchange::update_done(Run& run) noexcept {
   if (sending_ && sent_ < send_total()) return;
   if (receiving_ && received_ < recv_total()) return;
   if (drain_target_ > 0 && channel().chunks_drained() < drain_target_) return;
-  if (!channel().flushed()) return;
+  if (!channel().flushed()) return;  // in packets: the sender has seen to that
   link_->living.leave(run.exchange);
   done_ = true;
 }
 
 void PairExchange::abandon(const Run& run) noexcept {
+  if (sender_ != nullptr && !met_) sender_->met(peer(), false);
   link_->announcing.leave(run.exchange);
   link_->meeting.leave(run.exchange);
   link_->living.leave(run.exchange);

@@ -10,9 +10,12 @@
 
 #include "engine/context.hpp"
 #include "engine/descriptor.hpp"
+#include "engine/packet.hpp"
 #include "plan/plan.hpp"
 
 namespace mpix::engine {
+
+class NodeSender;
 
 /// What all pairs of one exchange share.
 struct Run {
@@ -35,7 +38,9 @@ struct Run {
 
 class PairExchange {
  public:
-  PairExchange(const plan::Pair& pair, Link& link) noexcept : pair_(&pair), link_(&link) {}
+  /// `sender`: sends this rank's bytes to the peer, which then does not do so itself; null for none.
+  PairExchange(const plan::Pair& pair, Link& link, NodeSender* sender = nullptr) noexcept
+      : pair_(&pair), link_(&link), sender_(sender) {}
 
   /// Joins the link's queues; in the order of the exchanges' numbers.
   void enter(const Run& run);
@@ -46,6 +51,9 @@ class PairExchange {
   bool done() const noexcept { return done_; }
   /// Gives up what is not done yet and leaves the link to later exchanges.
   void abandon(const Run& run) noexcept;
+
+  /// Takes part of a packet that the peer has sent; false if it is too early for that.
+  bool take(Run& run, std::span<const PacketEntry> entries, const std::byte* data) noexcept;
 
   int peer() const noexcept { return pair_->peer; }
   transport::Channel& channel() const noexcept { return *link_->channel; }
@@ -74,6 +82,7 @@ class PairExchange {
   Status push_descriptor(Run& run, std::span<std::byte> room) noexcept;
   bool pull(Run& run) noexcept;
   bool save_ahead(Run& run, std::int64_t bytes) noexcept;
+  kernels::Cursor receive_cursor(std::int64_t offset);
   bool pull_data(Run& run, const transport::ChunkView& view) noexcept;
   bool pull_descriptor(Run& run, const transport::ChunkView& view) noexcept;
   Status open_reading(Run& run, const transport::ChunkView& view) noexcept;
@@ -82,6 +91,7 @@ class PairExchange {
 
   const plan::Pair* pair_;
   Link* link_;
+  NodeSender* sender_;
   bool announced_ = false, met_ = false, done_ = false;
   bool sending_ = true, receiving_ = true;  // false once complete or refused
   std::int64_t sent_ = 0, received_ = 0;
@@ -91,8 +101,9 @@ class PairExchange {
   std::uint64_t drain_target_ = 0;    // chunks that the peer must have read; 0: need not wait
   std::int64_t chunk_done_ = 0;       // of the chunk that is being read
   std::unique_ptr<Reading> reading_;
-  std::vector<std::byte> saved_;  // in place: gathered before their turn to be sent
-  std::size_t saved_sent_ = 0;    // of these
+  std::vector<std::byte> saved_;    // in place: gathered before their turn to be sent
+  std::size_t saved_sent_ = 0;      // of these
+  std::vector<std::int64_t> ends_;  // of the received segments in listing order, where packets come
 };
 
 }  // namespace mpix::engine

@@ -31,11 +31,13 @@ struct Announcement {
 enum Ability : std::uint32_t {
   kCanMap = 1,     ///< map its shared segments
   kCanAttach = 2,  ///< cross-memory attach, seen to work
+  kForwards = 4,   ///< (not an ability) this exchange's payload comes in packets through a forwarder
 };
 
 /// How a chunk's payload is to be understood; the transport only carries it.
 enum class Payload : std::uint32_t {
   data,        ///< the bytes themselves
+  packet,      ///< bytes with their places, for ranks of the reader's node
   descriptor,  ///< where the bytes lie in the sender's memory; it waits until drained()
 };
 
@@ -109,6 +111,8 @@ class Transport {
   /// The channel to `peer` (rank in the communicator), made on first use; owned by the transport and living
   /// as long. Throws Error (peer, no_memory).
   virtual Channel& connect(int peer) = 0;
+  /// A rank that has announced something although this rank has no channel to it yet; -1 for none.
+  virtual int stranger() noexcept { return -1; }
   /// Moves what can be moved; returns whether anything happened. Not ok once the transport is unusable.
   virtual Status progress(bool& happened) noexcept = 0;
 };

@@ -12,6 +12,12 @@ bool EarlyArrivals::keep(const EarlyAnnouncement& arrival) {
   return true;
 }
 
+int EarlyArrivals::source(std::uint64_t communicator) const noexcept {
+  const auto first = kept_.lower_bound({communicator, 0});
+  if (first == kept_.end() || first->first.first != communicator) return -1;
+  return static_cast<int>(first->first.second);
+}
+
 std::vector<EarlyAnnouncement> EarlyArrivals::take(std::uint64_t communicator, std::uint64_t source) {
   const auto found = kept_.find({communicator, source});
   if (found == kept_.end()) return {};

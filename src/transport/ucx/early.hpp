@@ -22,6 +22,8 @@ class EarlyArrivals {
  public:
   /// False where the communicator is closed: the message is late, not early. Throws std::bad_alloc.
   bool keep(const EarlyAnnouncement& arrival);
+  /// The source of one that is kept for `communicator`; -1 for none.
+  int source(std::uint64_t communicator) const noexcept;
   std::vector<EarlyAnnouncement> take(std::uint64_t communicator, std::uint64_t source);
   /// Takes all that is kept for a communicator and remembers it as closed.
   std::vector<EarlyAnnouncement> close(std::uint64_t communicator);

@@ -29,6 +29,7 @@ class UcxTransport final : public Transport {
 
   const char* name() const noexcept override { return "ucx"; }
   Channel& connect(int peer) override;
+  int stranger() noexcept override { return worker_->early_source(worker_->lock(), communicator_); }
   Status progress(bool& happened) noexcept override { return worker_->progress(happened); }
 
   /// Progresses until all that was sent has left this process; waits a bounded time.

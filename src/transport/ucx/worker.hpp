@@ -69,6 +69,9 @@ class UcxWorker {
   void add_channel(const Lock&);
   /// Forgets a channel, whatever is under way for it.
   void remove_channel(const Lock&, UcxChannel& channel) noexcept;
+  int early_source(const Lock&, std::uint64_t communicator) const noexcept {
+    return early_.source(communicator);
+  }
   std::vector<EarlyAnnouncement> take_early(const Lock&, std::uint64_t communicator, int source);
 
   /// Throws Error (peer).

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/// What one exchange sends to one other node in packets: every unique byte once, spread over the ranks of
+/// that node, each of which hands on what it gets.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "engine/packet.hpp"
+#include "engine/pair.hpp"
+
+namespace mpix::engine {
+
+/// The plan of it, shared by the exchanges of a BoundPlan.
+struct NodeRoute {
+  /// A forwarder, and the unique bytes [begin, end) that go through it.
+  struct Lane {
+    int rank = 0;
+    transport::Channel* channel = nullptr;
+    UniqueCursor start;
+    std::int64_t bytes = 0;
+  };
+
+  int node = 0;
+  std::size_t local_ranks = 0;
+  plan::NodeSend send;
+  std::vector<int> peers;   ///< of the node that get something, ascending
+  std::vector<int> locals;  ///< their places among the node's ranks
+  std::vector<Lane> lanes;
+};
+
+class NodeSender {
+ public:
+  /// Throws std::bad_alloc.
+  explicit NodeSender(const NodeRoute& route);
+
+  const NodeRoute& route() const noexcept { return *route_; }
+  /// One of the node's receivers has agreed to take its bytes, or will take none.
+  void met(int peer, bool takes) noexcept;
+  /// Sends what can be sent now; returns whether that was anything.
+  bool step(Run& run) noexcept;
+  /// Everything has left this rank.
+  bool done() const noexcept { return done_; }
+  /// Gives up what is not sent.
+  void abandon() noexcept { done_ = true; }
+  /// Not ok once a forwarder is known to be gone.
+  Status check_forwarders() noexcept;
+
+ private:
+  struct Progress {
+    UniqueCursor cursor;
+    std::int64_t left = 0;
+    bool announced = false;
+  };
+  bool announce(Run& run, const NodeRoute::Lane& lane, Progress& progress) noexcept;
+  bool push(Run& run, const NodeRoute::Lane& lane, Progress& progress) noexcept;
+  bool fail(Run& run, const Status& status) noexcept;
+
+  const NodeRoute* route_;
+  std::size_t unmet_;
+  bool any_takes_ = false;
+  bool done_ = false;
+  std::vector<bool> refused_;  // by local rank
+  std::vector<Progress> lanes_;
+  PacketWriter writer_;
+};
+
+}  // namespace mpix::engine

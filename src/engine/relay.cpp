@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "engine/relay.hpp"
+
+#include <utility>
+
+#include "base/text.hpp"
+
+namespace mpix::engine {
+namespace {
+
+using transport::Channel;
+using transport::ChunkView;
+using transport::Payload;
+
+Status bad_packet(int rank) {
+  return {Code::internal, text("rank ", rank, " sent a packet that cannot be read")};
+}
+
+}  // namespace
+
+Relay::Relay(RelayParts parts)
+    : parts_(std::move(parts)),
+      node_(parts_.nodes.node_of(parts_.rank)),
+      self_(static_cast<std::size_t>(parts_.nodes.local_of(parts_.rank))),
+      node_channels_(parts_.nodes.ranks(node_).size()),
+      seen_finished_(parts_.nodes.ranks(node_).size()) {}
+
+Channel& Relay::network_channel(int rank) {
+  return *source(rank).channel;
+}
+
+Relay::Source& Relay::source(int rank) {
+  const auto known = by_rank_.find(rank);
+  if (known != by_rank_.end()) return *known->second;
+  auto made = std::make_unique<Source>();
+  made->rank = rank;
+  made->channel = &parts_.network->connect(rank);
+  sources_.push_back(std::move(made));
+  by_rank_.emplace(rank, sources_.back().get());
+  return *sources_.back();
+}
+
+Channel& Relay::node_channel(std::size_t local) {
+  if (node_channels_[local] == nullptr)
+    node_channels_[local] = &parts_.node->connect(parts_.nodes.ranks(node_)[local]);
+  return *node_channels_[local];
+}
+
+void Relay::started(std::uint64_t exchange) noexcept {
+  parts_.board->line(self_).started.store(exchange, std::memory_order_release);
+}
+
+void Relay::finished(std::uint64_t exchange) noexcept {
+  auto& mine = parts_.board->line(self_).finished;
+  if (mine.load(std::memory_order_relaxed) < exchange) mine.store(exchange, std::memory_order_release);
+}
+
+bool Relay::node_finished(std::uint64_t exchange) noexcept {
+  for (std::size_t local = 0; local < seen_finished_.size(); ++local) {
+    if (seen_finished_[local] >= exchange) continue;
+    seen_finished_[local] = parts_.board->line(local).finished.load(std::memory_order_acquire);
+    if (seen_finished_[local] < exchange) return false;
+  }
+  return true;
+}
+
+int Relay::awaited(std::uint64_t exchange) const noexcept {
+  for (std::size_t local = 0; local < seen_finished_.size(); ++local)
+    if (seen_finished_[local] < exchange) return parts_.nodes.ranks(node_)[local];
+  return -1;
+}
+
+Status Relay::progress(const Deliver& deliver, bool& happened) noexcept {
+  Status status = greet(happened);
+  for (std::size_t i = 0; i < sources_.size() && status.ok(); ++i)
+    status = take_network(*sources_[i], deliver, happened);
+  const std::uint64_t bell = parts_.board->line(self_).bell.load(std::memory_order_acquire);
+  if (parts_.node == nullptr || (bell == bell_ && !more_)) return status;
+  bell_ = bell;
+  more_ = false;
+  for (std::size_t local = 0; local < node_channels_.size() && status.ok(); ++local)
+    if (local != self_) {
+      try {
+        status = take_node(node_channel(local), deliver, happened);
+      } catch (const Error& error) {
+        status = error.status();
+      } catch (const std::exception& error) {
+        status = {Code::no_memory, error.what()};
+      }
+    }
+  return status;
+}
+
+/// Makes channels to ranks that have announced packets.
+Status Relay::greet(bool& happened) {
+  try {
+    for (int rank = parts_.network->stranger(); rank >= 0; rank = parts_.network->stranger()) {
+      source(rank);
+      happened = true;
+    }
+    return {};
+  } catch (const Error& error) {
+    return error.status();
+  } catch (const std::exception& error) {
+    return {Code::no_memory, error.what()};
+  }
+}
+
+Status Relay::take_network(Source& from, const Deliver& deliver, bool& happened) noexcept {
+  while (const transport::AnnouncementView* const view = from.channel->announcement()) {
+    from.channel->expect(view->header.send_bytes);
+    from.channel->pop_announcement();
+    happened = true;
+  }
+  while (const ChunkView* const chunk = from.channel->chunk()) {
+    PacketView packet;
+    if (!read_packet(chunk->payload, chunk->header.payload_bytes, packet)) return bad_packet(from.rank);
+    Status status;
+    if (!hand_out(from, packet, deliver, happened, status)) return status;
+    from.dest = from.entry = from.within = 0;
+    from.channel->pop_chunk();
+    happened = true;
+  }
+  return {};
+}
+
+/// Whether every receiver has its part.
+bool Relay::hand_out(Source& from, const PacketView& packet, const Deliver& deliver, bool& happened,
+                     Status& status) {
+  for (; from.dest < packet.dests.size(); ++from.dest, from.entry = from.within = 0) {
+    const PacketDest& dest = packet.dests[from.dest];
+    const auto local = static_cast<std::size_t>(dest.local);
+    if (local >= node_channels_.size()) {
+      status = bad_packet(from.rank);
+      return false;
+    }
+    if (local == self_) {
+      if (deliver(packet.header, packet.entries_of(dest), packet.data) == Taken::not_now) return false;
+    } else if (!hand_to(from, packet, dest, happened, status)) {
+      return false;
+    }
+  }
+  return true;
+}
+
+/// Whether another rank of the node has been given its whole part, in as many packets as that takes.
+bool Relay::hand_to(Source& from, const PacketView& packet, const PacketDest& dest, bool& happened,
+                    Status& status) {
+  const auto local = static_cast<std::size_t>(dest.local);
+  memory::Board::Line& line = parts_.board->line(local);
+  if (line.started.load(std::memory_order_acquire) < packet.header.exchange) return false;
+  const std::span<const PacketEntry> entries = packet.entries_of(dest);
+  Channel& to = node_channel(local);
+  while (from.entry < entries.size()) {
+    const std::span<std::byte> room = to.chunk_begin(to.chunk_limit());
+    if (room.empty()) return false;
+    std::uint32_t entry = from.entry, within = from.within;
+    const std::size_t payload = write_part(room, packet, dest, entry, within);
+    status = to.chunk_commit({packet.header.exchange, 0, static_cast<std::int64_t>(payload), Payload::packet,
+                              static_cast<std::uint32_t>(payload)});
+    if (!status.ok()) return false;
+    line.bell.fetch_add(1, std::memory_order_release);
+    from.entry = entry;
+    from.within = within;
+    happened = true;
+  }
+  return true;
+}
+
+Status Relay::take_node(Channel& from, const Deliver& deliver, bool& happened) noexcept {
+  while (const ChunkView* const chunk = from.chunk()) {
+    PacketView packet;
+    if (!read_packet(chunk->payload, chunk->header.payload_bytes, packet) || packet.dests.size() != 1)
+      return {Code::internal, "a rank of this node sent a packet that cannot be read"};
+    if (deliver(packet.header, packet.entries_of(packet.dests[0]), packet.data) == Taken::not_now) {
+      more_ = true;
+      return {};
+    }
+    from.pop_chunk();
+    happened = true;
+  }
+  return {};
+}
+
+}  // namespace mpix::engine

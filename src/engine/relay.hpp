@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/// What a rank does for the other ranks of its node: it takes packets from other nodes, and hands each
+/// receiver its part through shared memory while later packets are still on their way. Serves all exchanges
+/// of one communicator. Packets have channels of their own, apart from those of PairExchange.
+///
+/// A rank is needed as long as any rank of its node may still wait for packets, so an exchange ends on all
+/// ranks of a node together: see node_finished.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <unordered_map>
+#include <vector>
+
+#include "engine/context.hpp"
+#include "engine/packet.hpp"
+#include "memory/board.hpp"
+#include "plan/nodes.hpp"
+
+namespace mpix::engine {
+
+/// What a relay works on; the transports outlive it.
+struct RelayParts {
+  plan::NodeMap nodes;
+  int rank = 0;
+  std::unique_ptr<memory::Board> board;     ///< of this rank's node
+  transport::Transport* network = nullptr;  ///< for packets between nodes
+  transport::Transport* node = nullptr;  ///< for packets inside the node; null where the rank is alone there
+};
+
+/// What became of a packet's part for a rank of its own.
+enum class Taken {
+  all,      ///< its bytes are in place, or nobody waits for them any more
+  not_now,  ///< the exchange is not ready for them
+};
+
+class Relay {
+ public:
+  /// Takes the part of a packet that is for this rank.
+  using Deliver =
+      std::function<Taken(const PacketHeader&, std::span<const PacketEntry>, const std::byte* data)>;
+
+  explicit Relay(RelayParts parts);
+
+  const plan::NodeMap& nodes() const noexcept { return parts_.nodes; }
+  int node() const noexcept { return node_; }
+  /// Packets to `rank` on another node. Throws Error (peer, no_memory).
+  transport::Channel& network_channel(int rank);
+
+  /// This rank has started the exchange, and all before it.
+  void started(std::uint64_t exchange) noexcept;
+  /// This rank has nothing left to do for itself in this exchange and all before it.
+  void finished(std::uint64_t exchange) noexcept;
+  /// Whether that holds for every rank of the node.
+  bool node_finished(std::uint64_t exchange) noexcept;
+  /// The rank of the node whose end of the exchange is awaited, for messages; -1 for none.
+  int awaited(std::uint64_t exchange) const noexcept;
+
+  /// Moves packets on; returns whether anything was moved. Not ok where a peer broke the protocol.
+  Status progress(const Deliver& deliver, bool& happened) noexcept;
+
+ private:
+  /// A channel from another node and how far the packet at its head has been handed out.
+  struct Source {
+    int rank = 0;
+    transport::Channel* channel = nullptr;
+    std::uint32_t dest = 0;    // of the packet
+    std::uint32_t entry = 0;   // of the receiver
+    std::uint32_t within = 0;  // bytes of the entry
+  };
+
+  Source& source(int rank);
+  Status greet(bool& happened);
+  Status take_network(Source& from, const Deliver& deliver, bool& happened) noexcept;
+  Status take_node(transport::Channel& from, const Deliver& deliver, bool& happened) noexcept;
+  bool hand_out(Source& from, const PacketView& packet, const Deliver& deliver, bool& happened,
+                Status& status);
+  bool hand_to(Source& from, const PacketView& packet, const PacketDest& dest, bool& happened,
+               Status& status);
+  transport::Channel& node_channel(std::size_t local);
+
+  RelayParts parts_;
+  int node_;
+  std::size_t self_;  // place among the ranks of the node
+  std::vector<std::unique_ptr<Source>> sources_;
+  std::unordered_map<int, Source*> by_rank_;
+  std::vector<transport::Channel*> node_channels_;  // by local rank; null until used
+  std::vector<std::uint64_t> seen_finished_;
+  std::uint64_t bell_ = 0;
+  bool more_ = false;  // packets were left in a node channel
+};
+
+}  // namespace mpix::engine

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Which nodes an exchange reaches through forwarders.
+#include <algorithm>
+
+#include "engine/engine.hpp"
+#include "engine/relay.hpp"
+#include "plan/lanes.hpp"
+
+namespace mpix::engine {
+namespace {
+
+/// Less to gain is not worth handing rows on inside the receiving node.
+constexpr std::int64_t kLeastGain = 32 << 10;
+constexpr std::int64_t kLeastGainShare = 5;  // of the unique bytes: one fifth
+/// Shorter lanes are joined.
+constexpr std::int64_t kShortestLane = 64 << 10;
+
+/// Indices of the plan's pairs that send to other nodes, node by node.
+std::vector<std::size_t> senders_by_node(const plan::Plan& plan, const plan::NodeMap& nodes, int own) {
+  std::vector<std::size_t> found;
+  for (std::size_t i = 0; i < plan.pairs.size(); ++i)
+    if (plan.pairs[i].send != nullptr && nodes.node_of(plan.pairs[i].peer) != own) found.push_back(i);
+  std::sort(found.begin(), found.end(), [&](std::size_t a, std::size_t b) {
+    const int left = plan.pairs[a].peer, right = plan.pairs[b].peer;
+    return std::pair(nodes.node_of(left), left) < std::pair(nodes.node_of(right), right);
+  });
+  return found;
+}
+
+bool deliverable(const plan::NodeSend& send) noexcept {
+  for (std::size_t range = 0; range + 1 < send.first.size(); ++range)
+    if (send.first[range + 1] - send.first[range] > kMostDeliveries) return false;
+  return true;
+}
+
+bool worthwhile(const plan::NodeSend& send, Route route) noexcept {
+  if (route == Route::forward) return true;
+  const std::int64_t gain = send.total_bytes - send.unique_bytes;
+  return gain >= kLeastGain && gain * kLeastGainShare >= send.unique_bytes;
+}
+
+/// Cuts the unique bytes into one part for each of the node's ranks, beginning with another one for every
+/// sender.
+std::vector<NodeRoute::Lane> make_lanes(const plan::NodeSend& send, std::span<const int> ranks, int first) {
+  const auto most = static_cast<std::int64_t>(ranks.size());
+  const std::int64_t count = std::clamp<std::int64_t>(send.unique_bytes / kShortestLane, 1, most);
+  std::vector<NodeRoute::Lane> lanes;
+  UniqueCursor at;
+  std::int64_t begin = 0;
+  for (std::int64_t i = 0; i < count; ++i) {
+    const std::int64_t end = send.unique_bytes * (i + 1) / count;
+    NodeRoute::Lane lane;
+    lane.rank = ranks[static_cast<std::size_t>((first + i) % most)];
+    lane.start = at;
+    lane.bytes = end - begin;
+    lanes.push_back(lane);
+    advance(send, at, lane.bytes);
+    begin = end;
+  }
+  return lanes;
+}
+
+}  // namespace
+
+void Engine::add_routes(BoundPlan& bound) {
+  if (bound.config.route == Route::direct) return;
+  const plan::NodeMap& nodes = relay_->nodes();
+  const std::vector<std::size_t> senders = senders_by_node(bound.plan, nodes, relay_->node());
+  bound.route_of.assign(bound.plan.pairs.size(), -1);
+  for (std::size_t begin = 0, end = 0; begin < senders.size(); begin = end) {
+    const int node = nodes.node_of(bound.plan.pairs[senders[begin]].peer);
+    std::vector<plan::NodePart> parts;
+    for (end = begin; end < senders.size() && nodes.node_of(bound.plan.pairs[senders[end]].peer) == node;
+         ++end) {
+      const plan::Pair& pair = bound.plan.pairs[senders[end]];
+      parts.push_back({nodes.local_of(pair.peer), pair.send});
+    }
+    if (bound.config.route != Route::forward && !plan::may_repeat(parts)) continue;
+    NodeRoute route;
+    route.send = plan::make_node_send(parts);
+    if (!worthwhile(route.send, bound.config.route) || !deliverable(route.send)) continue;
+    route.node = node;
+    route.local_ranks = nodes.ranks(node).size();
+    for (std::size_t i = begin; i < end; ++i) {
+      const int peer = bound.plan.pairs[senders[i]].peer;
+      route.peers.push_back(peer);
+      route.locals.push_back(nodes.local_of(peer));
+      bound.route_of[senders[i]] = static_cast<int>(bound.routes.size());
+    }
+    const int first = plan::lane(context_.rank, node, 0, static_cast<int>(route.local_ranks));
+    route.lanes = make_lanes(route.send, nodes.ranks(node), first);
+    for (NodeRoute::Lane& lane : route.lanes) lane.channel = &relay_->network_channel(lane.rank);
+    bound.routes.push_back(std::move(route));
+  }
+}
+
+}  // namespace mpix::engine
