@@ -3,43 +3,17 @@
 
 #include <cstdio>
 #include <exception>
-#include <string>
 
 #include "benchmarks/common/validate.hpp"
 
 namespace mpix::bench {
 namespace {
 
-constexpr int kFailed = 1;
-constexpr int kUsage = 2;
-
-void print_versions() {
-  int major = 0;
-  int minor = 0;
-  int patch = 0;
-  check(MPIX_Layout_get_version(&major, &minor, &patch), "MPIX_Layout_get_version");
-  std::printf("benchmark %d.%d.%d, library %d.%d.%d\n", MPIX_LAYOUT_VERSION_MAJOR, MPIX_LAYOUT_VERSION_MINOR,
-              MPIX_LAYOUT_VERSION_PATCH, major, minor, patch);
-}
-
-/// Whether the case's buffers keep within the limit on every rank.
-bool fits(const Options& options, const Case& what, const Exchange& exchange, MPI_Comm comm) {
-  const std::int64_t mine = buffer_bytes(options, exchange);
-  std::int64_t most = 0;
-  check(MPI_Allreduce(&mine, &most, 1, MPI_INT64_T, MPI_MAX, comm), "MPI_Allreduce");
-  if (most <= options.memory_limit) return true;
-  if (comm_rank(comm) == 0) {
-    std::printf("# %s, %lld bytes a peer: skipped, its buffers take %lld bytes a rank, -M allows %lld\n",
-                label(what).c_str(), static_cast<long long>(what.size), static_cast<long long>(most),
-                static_cast<long long>(options.memory_limit));
-  }
-  return false;
-}
-
 /// Gives the number of wrong exchanges.
 int run_case(const Options& options, const Case& what, MPI_Comm comm, Table& table) {
   const Exchange exchange = make_exchange(options, what, comm);
-  if (!fits(options, what, exchange, comm)) return 0;
+  const std::string name = label(what) + ", " + std::to_string(what.size) + " bytes a peer";
+  if (!fits(options, name, exchange, comm)) return 0;
   const Buffers buffers = make_buffers(options, exchange);
   const Methods methods = make_methods(options, exchange, buffers);
   if (!options.validate) {
@@ -48,7 +22,6 @@ int run_case(const Options& options, const Case& what, MPI_Comm comm, Table& tab
     return 0;
   }
   const Validator validator(exchange, buffers);
-  const std::string name = std::to_string(what.size) + " bytes a peer, " + label(what);
   int errors = validate(methods, validator, name, comm, 0);
   table.measure(what, methods);
   errors += validate(methods, validator, name, comm, 1000);
@@ -86,12 +59,33 @@ int parse_and_run(int argc, char* argv[], Program program, MakeTable make_table)
 
 }  // namespace
 
-int drive(int argc, char* argv[], Program program, MakeTable make_table) {
+bool fits(const Options& options, const std::string& name, const Exchange& exchange, MPI_Comm comm) {
+  const std::int64_t mine = buffer_bytes(options, exchange);
+  std::int64_t most = 0;
+  check(MPI_Allreduce(&mine, &most, 1, MPI_INT64_T, MPI_MAX, comm), "MPI_Allreduce");
+  if (most <= options.memory_limit) return true;
+  if (comm_rank(comm) == 0) {
+    std::printf("# %s: skipped, its buffers take %lld bytes a rank, -M allows %lld\n", name.c_str(),
+                static_cast<long long>(most), static_cast<long long>(options.memory_limit));
+  }
+  return false;
+}
+
+void print_versions() {
+  int major = 0;
+  int minor = 0;
+  int patch = 0;
+  check(MPIX_Layout_get_version(&major, &minor, &patch), "MPIX_Layout_get_version");
+  std::printf("benchmark %d.%d.%d, library %d.%d.%d\n", MPIX_LAYOUT_VERSION_MAJOR, MPIX_LAYOUT_VERSION_MINOR,
+              MPIX_LAYOUT_VERSION_PATCH, major, minor, patch);
+}
+
+int inside_mpi(int argc, char* argv[], const std::function<int()>& body) {
   try {
     check(MPI_Init(&argc, &argv), "MPI_Init");
     check(MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN), "MPI_Comm_set_errhandler");
     check(MPI_Comm_set_errhandler(MPI_COMM_SELF, MPI_ERRORS_RETURN), "MPI_Comm_set_errhandler");
-    const int status = parse_and_run(argc, argv, program, make_table);
+    const int status = body();
     check(MPI_Finalize(), "MPI_Finalize");
     return status;
   } catch (const std::exception& error) {
@@ -100,6 +94,10 @@ int drive(int argc, char* argv[], Program program, MakeTable make_table) {
     check_noexcept(MPI_Abort(MPI_COMM_WORLD, kFailed), "MPI_Abort");
     return kFailed;
   }
+}
+
+int drive(int argc, char* argv[], Program program, MakeTable make_table) {
+  return inside_mpi(argc, argv, [&] { return parse_and_run(argc, argv, program, make_table); });
 }
 
 }  // namespace mpix::bench

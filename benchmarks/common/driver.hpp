@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
-/// What both benchmark programs do around their measurements.
+/// What the benchmark programs do around their measurements.
 #pragma once
 
+#include <functional>
 #include <memory>
+#include <string>
 
 #include "benchmarks/common/methods.hpp"
 #include "benchmarks/common/patterns.hpp"
@@ -10,6 +12,10 @@
 namespace mpix::bench {
 
 enum class Validation { none, passed, failed };
+
+// Exit statuses.
+inline constexpr int kFailed = 1;
+inline constexpr int kUsage = 2;
 
 /// A program's table. All members are collective over the communicator that it was made with.
 class Table {
@@ -27,6 +33,15 @@ class Table {
 };
 
 using MakeTable = std::unique_ptr<Table> (*)(const Options& options, MPI_Comm comm);
+
+/// Whether the buffers of a case keep within the limit on every rank; rank 0 prints it where not. Collective.
+bool fits(const Options& options, const std::string& name, const Exchange& exchange, MPI_Comm comm);
+
+/// Runs `body` between MPI_Init and MPI_Finalize and gives what it gives. MPI's errors return, and what is
+/// thrown is printed and aborts the job.
+int inside_mpi(int argc, char* argv[], const std::function<int()>& body);
+
+void print_versions();
 
 /// The whole program: gives its exit status, 1 where validation failed, 2 on a wrong command line.
 int drive(int argc, char* argv[], Program program, MakeTable make_table);

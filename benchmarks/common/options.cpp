@@ -4,12 +4,11 @@
 #include <getopt.h>
 
 #include <array>
-#include <charconv>
 #include <climits>
-#include <cmath>
 #include <string_view>
 
 #include "benchmarks/common/check.hpp"
+#include "benchmarks/common/parse.hpp"
 
 namespace mpix::bench {
 namespace {
@@ -65,64 +64,17 @@ constexpr option kLongOptions[] = {
     {nullptr, 0, nullptr, 0},
 };
 
-[[noreturn]] void bad(std::string_view option, std::string_view text, std::string_view expected) {
-  throw Error(std::string(option) + ": '" + std::string(text) + "' given, " + std::string(expected) +
-              " expected");
-}
-
-std::vector<std::string_view> split(std::string_view text, char separator) {
-  std::vector<std::string_view> parts;
-  for (;;) {
-    const std::size_t at = text.find(separator);
-    parts.push_back(text.substr(0, at));
-    if (at == std::string_view::npos) return parts;
-    text.remove_prefix(at + 1);
-  }
-}
-
-std::int64_t parse_number(std::string_view option, std::string_view text, std::int64_t lowest,
-                          std::int64_t highest = INT64_MAX) {
-  std::int64_t value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc{} || end != text.data() + text.size() || value < lowest || value > highest) {
-    bad(option, text, "a number of at least " + std::to_string(lowest));
-  }
-  return value;
-}
-
-/// Bytes, with K, M or G for powers of 1024.
-std::int64_t parse_bytes(std::string_view option, std::string_view text) {
-  constexpr std::string_view units = "KMG";
-  int shift = 0;
-  std::string_view digits = text;
-  if (!text.empty() && units.find(text.back()) != std::string_view::npos) {
-    shift = 10 * (static_cast<int>(units.find(text.back())) + 1);
-    digits.remove_suffix(1);
-  }
-  return parse_number(option, digits, 1, INT64_MAX >> shift) << shift;
-}
-
-template <class Enum, std::size_t N>
-Enum parse_name(std::string_view option, std::string_view text, const std::array<const char*, N>& names) {
-  std::string known;
-  for (std::size_t i = 0; i < N; ++i) {
-    if (text == names[i]) return static_cast<Enum>(i);
-    known += (i == 0 ? "one of " : ", ") + std::string(names[i]);
-  }
-  bad(option, text, known);
-}
-
 void parse_sizes(std::string_view text, Options& options) {
   const auto parts = split(text, ':');
-  if (parts.size() > 2) bad("-m", text, "MIN:MAX");
+  if (parts.size() > 2) bad_value("-m", text, "MIN:MAX");
   options.max_size = parse_bytes("-m", parts.back());
   options.min_size = parts.size() == 2 ? parse_bytes("-m", parts.front()) : 1;
-  if (options.min_size > options.max_size) bad("-m", text, "MIN not above MAX");
+  if (options.min_size > options.max_size) bad_value("-m", text, "MIN not above MAX");
 }
 
 Grid parse_grid(std::string_view text) {
   const auto parts = split(text, 'x');
-  if (parts.size() != 3) bad("--grid", text, "NXxNYxNZ");
+  if (parts.size() != 3) bad_value("--grid", text, "NXxNYxNZ");
   return {parse_number("--grid", parts[0], 1, INT_MAX), parse_number("--grid", parts[1], 1, INT_MAX),
           parse_number("--grid", parts[2], 1, INT_MAX)};
 }
@@ -132,12 +84,12 @@ Transpose parse_transpose(std::string_view text) {
                                     Transpose{true, 1, 0}, Transpose{true, 1, 2}, Transpose{true, 2, 1}}) {
     if (name(candidate) == text) return candidate;
   }
-  bad("--transpose", text, "one of slab-xy, slab-yx, pencil-xy, pencil-yx, pencil-yz, pencil-zy");
+  bad_value("--transpose", text, "one of slab-xy, slab-yx, pencil-xy, pencil-yx, pencil-yz, pencil-zy");
 }
 
 void parse_procs(std::string_view text, Options& options) {
   const auto parts = split(text, 'x');
-  if (parts.size() != 2) bad("--procs", text, "PxQ");
+  if (parts.size() != 2) bad_value("--procs", text, "PxQ");
   options.procs_x = static_cast<int>(parse_number("--procs", parts[0], 1, INT_MAX));
   options.procs_y = static_cast<int>(parse_number("--procs", parts[1], 1, INT_MAX));
 }
@@ -148,15 +100,6 @@ void parse_baselines(std::string_view text, Options& options) {
   for (const auto part : split(text, ',')) {
     options.baselines.push_back(parse_name<Baseline>("--baseline", part, kBaselines));
   }
-}
-
-double parse_skew(std::string_view text) {
-  double value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc{} || end != text.data() + text.size() || !(value >= 0) || value > 10) {
-    bad("--skew", text, "a number from 0 to 10");
-  }
-  return value;
 }
 
 /// OSU's own options.
@@ -200,8 +143,7 @@ void apply_long(int code, std::string_view text, Options& options) {
       options.pattern = parse_name<Pattern>("--pattern", text, kPatterns);
       break;
     case opt_row:
-      options.rows.clear();
-      for (const auto part : split(text, ',')) options.rows.push_back(parse_bytes("--row", part));
+      options.rows = parse_bytes_list("--row", text);
       break;
     case opt_baseline:
       parse_baselines(text, options);
@@ -241,7 +183,7 @@ void apply_long(int code, std::string_view text, Options& options) {
       options.tokens = parse_number("--tokens", text, 1, INT_MAX);
       break;
     case opt_skew:
-      options.skew = parse_skew(text);
+      options.skew = parse_real("--skew", text, 0, 10);
       break;
     default:
       break;

@@ -17,13 +17,16 @@ class Validator {
  public:
   /// Collective over the exchange's communicator. Both arguments must outlive the validator.
   Validator(const Exchange& exchange, const Buffers& buffers);
+  Validator(const Validator&) = delete;
+  Validator& operator=(const Validator&) = delete;
+  virtual ~Validator() = default;
 
   /// Fills the send buffer with values of their own for each `salt`, the receive buffer with others.
   void fill(std::uint64_t salt) const;
 
   /// After an exchange since fill(salt): a text about the first wrong byte, or none. Looks at every byte of
   /// the receive buffer, of the gaps between its blocks, and of the send buffer. Local.
-  std::optional<std::string> find_error(std::uint64_t salt) const;
+  virtual std::optional<std::string> find_error(std::uint64_t salt) const;
 
  private:
   struct Run {
