@@ -221,6 +221,7 @@ TEST(NodeSend, LargeOverlapsAreCut) {
       list(segments(0, {{0, 4000}}), segments(1, {{1000, 4000}, {0, 1000}}), segments(2, {{0, 4000}})));
   EXPECT_EQ(send.unique_bytes, 5000);
   EXPECT_EQ(send.offsets, (std::vector<std::int64_t>{0, 1000, 4000}));
+  EXPECT_EQ(checked(list(indexed(0, 4000, {0, 1000}))).unique_bytes, 5000);  // of equal length
 }
 
 /// Neighbouring rows are one run where a layout holds most rows of a table: they still match others' single
