@@ -52,7 +52,7 @@ Methods make_moe_methods(const MoeOptions& options, const DispatchCase& what) {
         methods.push_back(make_two_stage(what));
         break;
       case MoeBaseline::chunked:
-        methods.push_back(make_chunked(what, options.chunk));
+        methods.push_back(make_chunked(what, options.chunks));
         break;
     }
   }

@@ -22,7 +22,6 @@ struct Outgoing {
 
 /// A piece that this rank hands on: what to copy from where it lies.
 struct Unit {
-  int origin;
   int bytes;                                  ///< of the message in which it arrives
   std::vector<RowCopy> own;                   ///< to the receive buffer
   std::vector<std::vector<RowCopy>> gathers;  ///< [ranks of the node] to a message
@@ -62,10 +61,11 @@ struct Ready {
 
 class Chunked : public Method {
  public:
-  Chunked(const DispatchCase& what, std::int64_t chunk)
+  Chunked(const DispatchCase& what, const Chunks& chunks)
       : row_(what.row),
-        most_(std::max<std::int64_t>(chunk / what.row, 1)),
-        slot_bytes_(to_int(most_ * what.row, "a chunk")),
+        most_{std::max<std::int64_t>(chunks.inside / what.row, 1),
+              std::max<std::int64_t>(chunks.between / what.row, 1)},
+        slot_bytes_(to_int(std::max(most_.own, most_.arrived) * what.row, "a chunk")),
         me_(comm_rank(what.comm())),
         send_(what.buffers.send.data()),
         recv_(what.buffers.recv.data()) {
@@ -117,7 +117,7 @@ class Chunked : public Method {
     std::vector<std::vector<Piece>> pieces;
     std::size_t rounds = 0;
     for (int step = 1; step < nodes; ++step) {
-      pieces.push_back(pieces_of(what.routing, what.nodes, me_, (home + step) % nodes, most_));
+      pieces.push_back(pieces_of(what.routing, what.nodes, me_, (home + step) % nodes, most_.arrived));
       rounds = std::max(rounds, pieces.back().size());
     }
     for (std::size_t round = 0; round < rounds; ++round) {
@@ -142,7 +142,7 @@ class Chunked : public Method {
         if (origins_.empty() || origins_.back().rank != piece.origin) origins_.push_back({piece.origin, {}});
         origins_.back().units.push_back(units_.size());
       }
-      Unit unit{piece.origin, static_cast<int>(piece.tokens.size()) * static_cast<int>(row_), {}, {}};
+      Unit unit{static_cast<int>(piece.tokens.size()) * static_cast<int>(row_), {}, {}};
       unit.gathers.resize(local.size());
       std::int64_t at = 0;
       for (const std::int64_t token : piece.tokens) {
@@ -322,7 +322,7 @@ class Chunked : public Method {
   }
 
   std::int64_t row_;
-  std::int64_t most_;  ///< rows of a message
+  PieceSizes most_;
   int slot_bytes_;
   int me_;
   const std::byte* send_;
@@ -351,8 +351,8 @@ class Chunked : public Method {
 
 }  // namespace
 
-std::unique_ptr<Method> make_chunked(const DispatchCase& what, std::int64_t chunk) {
-  return std::make_unique<Chunked>(what, chunk);
+std::unique_ptr<Method> make_chunked(const DispatchCase& what, const Chunks& chunks) {
+  return std::make_unique<Chunked>(what, chunks);
 }
 
 }  // namespace mpix::bench

@@ -31,12 +31,13 @@ std::vector<Piece> pieces_of(const Routing& routing, const Nodes& nodes, int ori
   return pieces;
 }
 
-std::vector<Piece> pieces_of(const Routing& routing, const Nodes& nodes, int forwarder, std::int64_t most) {
+std::vector<Piece> pieces_of(const Routing& routing, const Nodes& nodes, int forwarder, PieceSizes most) {
   const int node = nodes.node(forwarder);
-  std::vector<Piece> pieces = pieces_of(routing, nodes, forwarder, node, most);
+  std::vector<Piece> pieces = pieces_of(routing, nodes, forwarder, node, most.own);
   for (int origin = 0; origin < routing.ranks(); ++origin) {
     if (nodes.node(origin) == node || forwarder_of(nodes, origin, node) != forwarder) continue;
-    for (Piece& piece : pieces_of(routing, nodes, origin, node, most)) pieces.push_back(std::move(piece));
+    for (Piece& piece : pieces_of(routing, nodes, origin, node, most.arrived))
+      pieces.push_back(std::move(piece));
   }
   return pieces;
 }

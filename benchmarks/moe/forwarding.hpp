@@ -33,13 +33,18 @@ struct Piece {
   std::vector<std::int64_t> tokens;
 };
 
-/// All that `forwarder` hands on inside its node, in pieces of at most `most` tokens: its own tokens first,
-/// then those of the ranks that it is the forwarder of, ascending.
-std::vector<Piece> pieces_of(const Routing& routing, const Nodes& nodes, int forwarder, std::int64_t most);
-
-/// The same of one origin.
+/// The tokens of `origin` that `node` needs, in pieces of at most `most` tokens.
 std::vector<Piece> pieces_of(const Routing& routing, const Nodes& nodes, int origin, int node,
                              std::int64_t most);
+
+/// The most tokens of a piece: of a forwarder's own ones and of others.
+struct PieceSizes {
+  std::int64_t own, arrived;
+};
+
+/// All that `forwarder` hands on inside its node: its own tokens first, then those of the ranks that it is
+/// the forwarder of, ascending.
+std::vector<Piece> pieces_of(const Routing& routing, const Nodes& nodes, int forwarder, PieceSizes most);
 
 bool needs(const Routing& routing, int rank, int origin, std::int64_t token);
 
@@ -70,6 +75,6 @@ void copy_rows(const std::vector<RowCopy>& copies, std::int64_t row, const std::
 
 // One function a method.
 std::unique_ptr<Method> make_two_stage(const DispatchCase& what);
-std::unique_ptr<Method> make_chunked(const DispatchCase& what, std::int64_t chunk);
+std::unique_ptr<Method> make_chunked(const DispatchCase& what, const Chunks& chunks);
 
 }  // namespace mpix::bench

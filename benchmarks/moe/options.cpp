@@ -63,7 +63,8 @@ How:
                                 needs it, by MPI_Alltoallv inside the node; gather and scatter around each
        chunked                  the same in chunks, both stages and their gathers and scatters overlapped by
                                 nonblocking messages; what stays in a rank is scattered from where it lies
-  --chunk BYTES                 chunked: bytes of a message, at least a row (default 256K)
+  --chunk BYTES[,BYTES]         chunked: bytes of a message, at least a row, between nodes and of the sender's own
+                                rows inside a node (default 32K,256K)
   --link-rate RATE              bytes a second, each way, of a node's network interfaces together; may end in K, M
                                 or G, powers of 1000. Adds the bound, the larger of what a node has to send and to
                                 receive when each row crosses the network once for each node that needs it, over
@@ -133,6 +134,12 @@ std::vector<Enum> parse_names(std::string_view option, std::string_view text,
   std::vector<Enum> values;
   for (const auto part : split(text, ',')) values.push_back(parse_name<Enum>(option, part, names));
   return values;
+}
+
+void parse_chunks(std::string_view text, Chunks& chunks) {
+  const auto sizes = parse_bytes_list("--chunk", text);
+  if (sizes.size() > 2) bad_value("--chunk", text, "BYTES[,BYTES]");
+  chunks = {sizes.front(), sizes.back()};
 }
 
 /// OSU's own options.
@@ -209,7 +216,7 @@ void apply_own(int code, std::string_view text, MoeOptions& options) {
       if (text != "none") options.baselines = parse_names<MoeBaseline>("--baseline", text, kMoeBaselines);
       break;
     case opt_chunk:
-      options.chunk = parse_bytes("--chunk", text);
+      parse_chunks(text, options.chunks);
       break;
     case opt_link_rate:
       options.link_rate = parse_rate("--link-rate", text);

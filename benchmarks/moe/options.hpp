@@ -12,13 +12,20 @@ namespace mpix::bench {
 enum class Traffic { uniform, skewed, one_node, bimodal };
 enum class MoeBaseline { packed, datatypes, two_stage, chunked };
 
+/// Bytes of a message of the chunked baseline, at least a row: between nodes, and inside one of what does not
+/// come from another.
+struct Chunks {
+  std::int64_t between = 32 << 10;
+  std::int64_t inside = 256 << 10;
+};
+
 struct MoeOptions {
   Options common;  ///< with the defaults of this program
   std::vector<Traffic> traffics{Traffic::uniform};
   std::vector<MoeBaseline> baselines{MoeBaseline::packed, MoeBaseline::datatypes, MoeBaseline::two_stage,
                                      MoeBaseline::chunked};
-  double link_rate = 0;             ///< bytes a second of a node's network interfaces together; 0: not known
-  std::int64_t chunk = 256 << 10;   ///< bytes of a chunk of the chunked baseline
+  double link_rate = 0;  ///< bytes a second of a node's network interfaces together; 0: not known
+  Chunks chunks;
   std::vector<int> nodes_of_ranks;  ///< ranks of each node, in order; empty: as MPI says
 };
 

@@ -28,25 +28,33 @@ struct Staging {
   }
 };
 
-Comm split_by_node(const Nodes& nodes, MPI_Comm comm) {
-  const int rank = comm_rank(comm);
-  Comm inner;
-  check(MPI_Comm_split(comm, nodes.node(rank), rank, inner.out()), "MPI_Comm_split");
-  check(MPI_Comm_set_errhandler(inner.get(), MPI_ERRORS_RETURN), "MPI_Comm_set_errhandler");
-  return inner;
+Comm split(MPI_Comm comm, int color) {
+  Comm part;
+  check(MPI_Comm_split(comm, color, comm_rank(comm), part.out()), "MPI_Comm_split");
+  check(MPI_Comm_set_errhandler(part.get(), MPI_ERRORS_RETURN), "MPI_Comm_set_errhandler");
+  return part;
+}
+
+/// Which ranks exchange rows between nodes: those of one local number, or all where the nodes differ in size.
+int color_between(const Nodes& nodes, int rank) {
+  for (const auto& ranks : nodes.ranks) {
+    if (ranks.size() != nodes.ranks.front().size()) return 0;
+  }
+  return nodes.local(rank);
 }
 
 class TwoStage : public Method {
  public:
   explicit TwoStage(const DispatchCase& what)
       : row_(what.row),
-        comm_(what.comm()),
-        inner_(split_by_node(what.nodes, what.comm())),
+        between_(split(what.comm(), color_between(what.nodes, comm_rank(what.comm())))),
+        inside_(split(what.comm(), what.nodes.node(comm_rank(what.comm())))),
         send_(what.buffers.send.data()),
         recv_(what.buffers.recv.data()) {
-    plan_between(what, comm_rank(comm_));
-    plan_gather_inside(what, comm_rank(comm_));
-    plan_scatter(what, comm_rank(comm_));
+    const int me = comm_rank(what.comm());
+    plan_between(what, me);
+    plan_gather_inside(what, me);
+    plan_scatter(what, me);
     for (const Staging* staging : {&between_out_, &between_in_, &inside_out_, &inside_in_})
       memory_.emplace_back(staging->bytes, Memory::malloc);
   }
@@ -60,11 +68,11 @@ class TwoStage : public Method {
     std::byte* const inside_in = memory_[3].data();
     if (several_nodes_) {
       copy_rows(gather_between_, row_, send_, between_out);
-      exchange(between_out, between_out_, between_in, between_in_, comm_);
+      exchange(between_out, between_out_, between_in, between_in_, between_.get());
     }
     copy_rows(gather_own_, row_, send_, inside_out);
     copy_rows(gather_arrived_, row_, between_in, inside_out);
-    exchange(inside_out, inside_out_, inside_in, inside_in_, inner_.get());
+    exchange(inside_out, inside_out_, inside_in, inside_in_, inside_.get());
     copy_rows(scatter_, row_, inside_in, recv_);
   }
 
@@ -86,7 +94,9 @@ class TwoStage : public Method {
     const Nodes& nodes = what.nodes;
     several_nodes_ = nodes.count() > 1;
     const int home = nodes.node(me);
+    const int color = color_between(nodes, me);
     for (int peer = 0; peer < what.routing.ranks(); ++peer) {
+      if (color_between(nodes, peer) != color) continue;
       between_out_.next_rank();
       between_in_.next_rank();
       const int away = nodes.node(peer);
@@ -107,7 +117,7 @@ class TwoStage : public Method {
 
   /// What this rank hands to each rank of its node. Arrived pieces lie in the order of pieces_of().
   void plan_gather_inside(const DispatchCase& what, int me) {
-    const auto pieces = pieces_of(what.routing, what.nodes, me, kAll);
+    const auto pieces = pieces_of(what.routing, what.nodes, me, {kAll, kAll});
     for (const int peer : what.nodes.on(what.nodes.node(me))) {
       inside_out_.next_rank();
       std::int64_t arrived = 0;
@@ -127,7 +137,7 @@ class TwoStage : public Method {
     const Places places(what.routing, me);
     for (const int forwarder : what.nodes.on(what.nodes.node(me))) {
       inside_in_.next_rank();
-      for (const Piece& piece : pieces_of(what.routing, what.nodes, forwarder, kAll)) {
+      for (const Piece& piece : pieces_of(what.routing, what.nodes, forwarder, {kAll, kAll})) {
         for (const std::int64_t token : piece.tokens) {
           if (!needs(what.routing, me, piece.origin, token)) continue;
           const std::int64_t from = inside_in_.add(row_);
@@ -140,8 +150,8 @@ class TwoStage : public Method {
   }
 
   std::int64_t row_;
-  MPI_Comm comm_;
-  Comm inner_;  ///< the ranks of this node
+  Comm between_;
+  Comm inside_;  ///< the ranks of this node
   const std::byte* send_;
   std::byte* recv_;
   bool several_nodes_ = false;
