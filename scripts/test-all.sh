@@ -63,13 +63,14 @@ tests() {
   if [ $status != 0 ] && [ "$failed" = "$before" ]; then failed=$((failed + 1)); fi
 }
 
-# suite FOLDER SOURCE COMPILER [UNIT_TESTS=TEST]: builds and tests for one MPI; fails where it cannot be built.
+# suite FOLDER SOURCE COMPILER PROGRAMS CHECK: builds for one MPI, then the test programs by target PROGRAMS, and
+# runs the tests by target CHECK; fails where it cannot be built.
 suite() {
   local folder=$1
   step "$folder: configure" configure_in "$folder" "$2" "$3" || return
   step "$folder: make" make_in "$folder" -j"$jobs" || return
-  step "$folder: make the tests" make_in "$folder" -j"$jobs" check TESTS= ${4+"$4"} || return
-  tests "$folder" check ${4+"$4"}
+  step "$folder: make the tests" make_in "$folder" -j"$jobs" "$4" || return
+  tests "$folder" "$5"
   return 0
 }
 
@@ -94,7 +95,7 @@ main() {
   step "autogen" "$top/autogen.sh" || return
   mkdir -p "$work"
 
-  if suite openmpi "$top" CC=mpicc.openmpi; then
+  if suite openmpi "$top" CC=mpicc.openmpi all-programs check; then
     checked_step "openmpi: make install" make_in openmpi install
     checked_step "openmpi: make installcheck" make_in openmpi installcheck
     # Its programs of several ranks are those that just ran, so only the checks of the sources run again.
@@ -102,9 +103,8 @@ main() {
       DISTCHECK_CONFIGURE_FLAGS=--enable-debug
   fi
 
-  # Of the unit tests, one depends on the MPI.
   if step "mpich: unpack the release" unpack &&
-    suite mpich "$work/release" CC=mpicc.mpich UNIT_TESTS=tests/unit/layout_test; then
+    suite mpich "$work/release" CC=mpicc.mpich mpi-programs check-mpi; then
     checked_step "mpich: make install DESTDIR" make_in mpich install DESTDIR="$work/mpich/stage"
     checked_step "mpich: make installcheck DESTDIR" make_in mpich installcheck DESTDIR="$work/mpich/stage"
   fi
