@@ -24,7 +24,8 @@ Engine::Engine(Context context, Config config, Surroundings surroundings, std::u
     : context_(context),
       config_(std::move(config)),
       surroundings_(std::move(surroundings)),
-      relay_(std::move(relay)) {
+      relay_(std::move(relay)),
+      backoff_(config_.spin) {
   context_.relay = relay_.get();
 }
 
@@ -99,14 +100,14 @@ void Engine::finish(Exchange* exchange) noexcept {
 }
 
 void Engine::wait(Exchange& exchange) noexcept {
-  Backoff backoff(config_.spin);
+  backoff_.reset();
   std::int64_t yields = 0;
   while (!exchange.done()) {
     if (progress()) {
-      backoff.reset();
+      backoff_.reset();
       continue;
     }
-    if (!backoff.pause()) continue;
+    if (!backoff_.pause()) continue;
     ++yields;
     if (yields % kClockInterval == 0) check_stalled();
     if (yields % kIdleInterval == 0 && surroundings_.idle) {

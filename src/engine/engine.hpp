@@ -77,6 +77,7 @@ class Engine {
   Surroundings surroundings_;
   std::unique_ptr<Relay> relay_;
   SpinLock lock_;
+  Backoff backoff_;
   std::uint64_t exchanges_ = 0;
   std::unordered_map<int, std::unique_ptr<Link>> links_;
   std::vector<Active> active_;  // in the order of their numbers

@@ -10,30 +10,18 @@ namespace {
 
 /// A lane's bytes are cut into at least this many packets, unless they get too short.
 constexpr std::int64_t kPacketsOfLane = 8;
-constexpr std::int64_t kShortestPacket = 32 << 10;
+constexpr std::int64_t kShortestPacket = 16 << 10;
 
 }  // namespace
 
-NodeSender::NodeSender(const NodeRoute& route)
-    : route_(&route),
-      unmet_(route.peers.size()),
-      refused_(route.local_ranks, true),
-      writer_(route.local_ranks) {
+NodeSender::NodeSender(const NodeRoute& route) : route_(&route), writer_(route.local_ranks) {
   for (const NodeRoute::Lane& lane : route.lanes) lanes_.push_back({lane.start, lane.bytes, false});
 }
 
-void NodeSender::met(int peer, bool takes) noexcept {
-  const auto found = std::lower_bound(route_->peers.begin(), route_->peers.end(), peer);
-  refused_[static_cast<std::size_t>(
-      route_->locals[static_cast<std::size_t>(found - route_->peers.begin())])] = !takes;
-  any_takes_ |= takes;
-  --unmet_;
-}
-
 bool NodeSender::step(Run& run) noexcept {
-  if (done_ || unmet_ > 0) return false;
+  if (done_) return false;
   bool happened = false, left = false;
-  for (std::size_t i = 0; i < lanes_.size() && any_takes_ && !done_; ++i) {
+  for (std::size_t i = 0; i < lanes_.size() && !done_; ++i) {
     if (lanes_[i].left > 0) {
       happened |= lanes_[i].announced ? push(run, route_->lanes[i], lanes_[i])
                                       : announce(run, route_->lanes[i], lanes_[i]);
@@ -41,7 +29,7 @@ bool NodeSender::step(Run& run) noexcept {
     left |= lanes_[i].left > 0 || !route_->lanes[i].channel->flushed();
   }
   if (left) return happened;
-  if (any_takes_) run.traffic.saved += route_->send.total_bytes - route_->send.unique_bytes;
+  run.traffic.saved += route_->send.total_bytes - route_->send.unique_bytes;
   done_ = true;
   return true;
 }
@@ -66,7 +54,7 @@ bool NodeSender::push(Run& run, const NodeRoute::Lane& lane, Progress& progress)
   }
   const PacketHeader header{run.exchange, run.context->rank};
   const PacketExtent extent =
-      writer_.write(room, header, route_->send, progress.cursor, std::min(share, progress.left), refused_,
+      writer_.write(room, header, route_->send, progress.cursor, std::min(share, progress.left),
                     *run.context->kernels, run.send_base);
   progress.left -= extent.bytes;
   run.traffic.net += extent.bytes;

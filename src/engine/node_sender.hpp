@@ -24,8 +24,6 @@ struct NodeRoute {
   int node = 0;
   std::size_t local_ranks = 0;
   plan::NodeSend send;
-  std::vector<int> peers;   ///< of the node that get something, ascending
-  std::vector<int> locals;  ///< their places among the node's ranks
   std::vector<Lane> lanes;
 };
 
@@ -35,8 +33,6 @@ class NodeSender {
   explicit NodeSender(const NodeRoute& route);
 
   const NodeRoute& route() const noexcept { return *route_; }
-  /// One of the node's receivers has agreed to take its bytes, or will take none.
-  void met(int peer, bool takes) noexcept;
   /// Sends what can be sent now; returns whether that was anything.
   bool step(Run& run) noexcept;
   /// Everything has left this rank.
@@ -57,10 +53,7 @@ class NodeSender {
   bool fail(Run& run, const Status& status) noexcept;
 
   const NodeRoute* route_;
-  std::size_t unmet_;
-  bool any_takes_ = false;
   bool done_ = false;
-  std::vector<bool> refused_;  // by local rank
   std::vector<Progress> lanes_;
   PacketWriter writer_;
 };

@@ -122,7 +122,7 @@ void advance(const plan::NodeSend& send, UniqueCursor& cursor, std::int64_t byte
 
 /// How far a packet reaches, and how many entries each receiver has in it.
 PacketWriter::Measure PacketWriter::measure(std::size_t room, const plan::NodeSend& send, UniqueCursor cursor,
-                                            std::int64_t most, const std::vector<bool>& refused) noexcept {
+                                            std::int64_t most) noexcept {
   std::fill(counts_.begin(), counts_.end(), 0);
   Measure measured;
   measured.end = cursor;
@@ -131,7 +131,6 @@ PacketWriter::Measure PacketWriter::measure(std::size_t room, const plan::NodeSe
     std::uint32_t dests = measured.dests, entries = measured.entries;
     for (std::int64_t d = send.first[range]; d < send.first[range + 1]; ++d) {
       const auto local = static_cast<std::size_t>(send.deliveries[static_cast<std::size_t>(d)].local);
-      if (refused[local]) continue;
       if (counts_[local] == 0)
         ++dests;  // a receiver of two entries of the range may be counted twice: harmless
       ++entries;
@@ -143,7 +142,6 @@ PacketWriter::Measure PacketWriter::measure(std::size_t room, const plan::NodeSe
         std::min({left, most - measured.bytes, static_cast<std::int64_t>(room - taken)});
     for (std::int64_t d = send.first[range]; d < send.first[range + 1]; ++d) {
       const auto local = static_cast<std::size_t>(send.deliveries[static_cast<std::size_t>(d)].local);
-      if (refused[local]) continue;
       if (counts_[local]++ == 0) ++measured.dests;
       ++measured.entries;
     }
@@ -155,9 +153,8 @@ PacketWriter::Measure PacketWriter::measure(std::size_t room, const plan::NodeSe
 
 PacketExtent PacketWriter::write(std::span<std::byte> room, const PacketHeader& header,
                                  const plan::NodeSend& send, UniqueCursor& cursor, std::int64_t most,
-                                 const std::vector<bool>& refused, const kernels::HostKernels& kernels,
-                                 const std::byte* base) noexcept {
-  const Measure measured = measure(room.size(), send, cursor, most, refused);
+                                 const kernels::HostKernels& kernels, const std::byte* base) noexcept {
+  const Measure measured = measure(room.size(), send, cursor, most);
   PacketHeader full = header;
   full.dests = measured.dests;
   full.entries = measured.entries;
@@ -179,7 +176,6 @@ PacketExtent PacketWriter::write(std::span<std::byte> room, const PacketHeader& 
     for (std::int64_t d = send.first[range]; d < send.first[range + 1]; ++d) {
       const plan::Delivery& delivery = send.deliveries[static_cast<std::size_t>(d)];
       const auto local = static_cast<std::size_t>(delivery.local);
-      if (refused[local]) continue;
       entries[counts_[local]++] = {static_cast<std::uint32_t>(done), static_cast<std::uint32_t>(bytes),
                                    delivery.offset + at.within};
     }

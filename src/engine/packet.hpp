@@ -87,11 +87,10 @@ class PacketWriter {
   explicit PacketWriter(std::size_t local_ranks) : counts_(local_ranks) {}
 
   /// Writes as many of the next `most` unique bytes into `room` as fit, which is at least one byte where room
-  /// has kMinPacketRoom and no range has more than kMostDeliveries deliveries; `refused[local]`: receivers
-  /// that get nothing. Advances `cursor`.
+  /// has kMinPacketRoom and no range has more than kMostDeliveries deliveries. Advances `cursor`.
   PacketExtent write(std::span<std::byte> room, const PacketHeader& header, const plan::NodeSend& send,
-                     UniqueCursor& cursor, std::int64_t most, const std::vector<bool>& refused,
-                     const kernels::HostKernels& kernels, const std::byte* base) noexcept;
+                     UniqueCursor& cursor, std::int64_t most, const kernels::HostKernels& kernels,
+                     const std::byte* base) noexcept;
 
  private:
   struct Measure {
@@ -99,8 +98,8 @@ class PacketWriter {
     std::int64_t bytes = 0;
     std::uint32_t dests = 0, entries = 0;
   };
-  Measure measure(std::size_t room, const plan::NodeSend& send, UniqueCursor cursor, std::int64_t most,
-                  const std::vector<bool>& refused) noexcept;
+  Measure measure(std::size_t room, const plan::NodeSend& send, UniqueCursor cursor,
+                  std::int64_t most) noexcept;
 
   std::vector<std::uint32_t> counts_;  // entries of each receiver, then where its next one goes
 };

@@ -112,9 +112,7 @@ bool PairExchange::meet(Run& run) noexcept {
 }
 
 void PairExchange::accept(Run& run, const AnnouncementView& view) noexcept {
-  const bool agreed = compare_sizes(run, view.header);
-  if (sender_ != nullptr) sender_->met(peer(), sending_);
-  if (!agreed) return;
+  if (!compare_sizes(run, view.header)) return;
   const Announcement& theirs = view.header;
   if (receiving_ && theirs.inline_bytes > 0) {
     run.context->kernels->scatter(run.recv_base, *pair_->recv, recv_cursor_, view.payload,
@@ -357,7 +355,6 @@ void PairExchange::update_done(Run& run) noexcept {
 }
 
 void PairExchange::abandon(const Run& run) noexcept {
-  if (sender_ != nullptr && !met_) sender_->met(peer(), false);
   link_->announcing.leave(run.exchange);
   link_->meeting.leave(run.exchange);
   link_->living.leave(run.exchange);

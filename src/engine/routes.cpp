@@ -15,15 +15,17 @@ constexpr std::int64_t kLeastGainShare = 5;  // of the unique bytes: one fifth
 /// Shorter lanes are joined.
 constexpr std::int64_t kShortestLane = 64 << 10;
 
-/// Indices of the plan's pairs that send to other nodes, node by node.
+/// Indices of the plan's pairs that send to other nodes, node by node, beginning after the own one, so that
+/// not all nodes send to the same one first.
 std::vector<std::size_t> senders_by_node(const plan::Plan& plan, const plan::NodeMap& nodes, int own) {
   std::vector<std::size_t> found;
   for (std::size_t i = 0; i < plan.pairs.size(); ++i)
     if (plan.pairs[i].send != nullptr && nodes.node_of(plan.pairs[i].peer) != own) found.push_back(i);
-  std::sort(found.begin(), found.end(), [&](std::size_t a, std::size_t b) {
-    const int left = plan.pairs[a].peer, right = plan.pairs[b].peer;
-    return std::pair(nodes.node_of(left), left) < std::pair(nodes.node_of(right), right);
-  });
+  const auto place = [&](std::size_t i) {
+    const int node = nodes.node_of(plan.pairs[i].peer);
+    return std::pair(node < own ? node + nodes.nodes() : node, plan.pairs[i].peer);
+  };
+  std::sort(found.begin(), found.end(), [&](std::size_t a, std::size_t b) { return place(a) < place(b); });
   return found;
 }
 
@@ -81,12 +83,8 @@ void Engine::add_routes(BoundPlan& bound) {
     if (!worthwhile(route.send, bound.config.route) || !deliverable(route.send)) continue;
     route.node = node;
     route.local_ranks = nodes.ranks(node).size();
-    for (std::size_t i = begin; i < end; ++i) {
-      const int peer = bound.plan.pairs[senders[i]].peer;
-      route.peers.push_back(peer);
-      route.locals.push_back(nodes.local_of(peer));
+    for (std::size_t i = begin; i < end; ++i)
       bound.route_of[senders[i]] = static_cast<int>(bound.routes.size());
-    }
     const int first = plan::lane(context_.rank, node, 0, static_cast<int>(route.local_ranks));
     route.lanes = make_lanes(route.send, nodes.ranks(node), first);
     for (NodeRoute::Lane& lane : route.lanes) lane.channel = &relay_->network_channel(lane.rank);

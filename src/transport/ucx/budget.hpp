@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /// Who may send how many chunks to this rank, so that what arrives fits the configured staging memory
-/// whatever the number of peers and the size of their messages.
+/// whatever the number of peers and the size of their messages, and does not queue up in the network.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <vector>
+
+#include "transport/ucx/pacer.hpp"
 
 namespace mpix::transport::ucx {
 
@@ -18,17 +20,22 @@ struct Demand {
   std::uint64_t granted = 0;   ///< chunks that the peer may have sent in all
   std::uint64_t arrived = 0;
   std::uint64_t popped = 0;
-  std::uint64_t told = 0;  ///< of `granted`, what grant() has reported
-  bool listed = false;     ///< in the budget's list
+  std::uint64_t told = 0;         ///< of `granted`, what grant() has reported
+  std::uint64_t chunk_bytes = 0;  ///< the peer's chunks are as long, but for those that end a message
+  bool listed = false;            ///< in the budget's list
 };
 
 /// A grant is made only for bytes that the peer has announced, so it is used by a peer that is sending; and
-/// never for more chunks than those bytes fill, so none is left over. Channels take turns.
+/// never for more chunks than those bytes fill, so none is left over: a channel's chunks get longer only
+/// while none is on its way. Channels take turns.
 class ReceiveBudget {
  public:
   /// `slots` chunks of `slot_bytes` in all, of which one channel gets at most `window`.
   ReceiveBudget(std::size_t slots, std::size_t slot_bytes, std::size_t window) noexcept
-      : slot_bytes_(slot_bytes), window_(window), free_(slots) {}
+      : slot_bytes_(slot_bytes),
+        window_(window),
+        free_(slots),
+        pacer_(static_cast<std::int64_t>(slot_bytes)) {}
 
   /// Makes room for `demands` channels in all, so that nothing later allocates.
   void reserve(std::size_t demands) { waiting_.reserve(demands); }
@@ -41,9 +48,10 @@ class ReceiveBudget {
 
   /// Gives out what is free; calls `granted(demand)` for each account that got something.
   template <typename Granted>
-  void grant(Granted granted) noexcept {
+  void grant(Granted granted, Pacer::Clock::time_point (*now)() = Pacer::Clock::now) noexcept {
     if (!changed_) return;
     changed_ = false;
+    pacer_.look(now());
     while (grant_round()) {
     }
     for (Demand* demand : waiting_)
@@ -55,13 +63,20 @@ class ReceiveBudget {
   }
 
   std::size_t free() const noexcept { return free_; }
+  /// Longest chunk of a peer that has been granted none yet.
+  std::size_t slot_bytes() const noexcept { return slot_bytes_; }
 
  private:
   std::uint64_t wanted(const Demand& demand) const noexcept;
+  std::uint64_t share_of_window(std::uint64_t chunk) const noexcept;
+  void grant_one(Demand& demand) noexcept;
+  void left_way(std::uint64_t bytes) noexcept;
   bool grant_round() noexcept;
   void drop_satisfied() noexcept;
 
   std::size_t slot_bytes_, window_, free_;
+  Pacer pacer_;
+  std::int64_t on_way_ = 0;  ///< bytes of chunks that were granted and have not arrived
   bool changed_ = false;
   std::size_t next_ = 0;
   std::vector<Demand*> waiting_;

@@ -27,7 +27,7 @@ UcxChannel::UcxChannel(UcxTransport& transport, UcxWorker& worker, int peer) noe
 // Sending
 
 Prefix UcxChannel::prefix(std::uint64_t sequence) noexcept {
-  told_ = {announcements_read_, demand_.granted, demand_.popped, worker_.chunk_bytes()};
+  told_ = {announcements_read_, demand_.granted, demand_.popped, demand_.chunk_bytes};
   return {transport_.communicator(), static_cast<std::uint64_t>(transport_.rank()), sequence, told_};
 }
 
@@ -123,9 +123,9 @@ void UcxChannel::credits_due(const Lock& lock) noexcept {
 
 void UcxChannel::take_credits(const Credits& credits) noexcept {
   credits_.announcements_popped = std::max(credits_.announcements_popped, credits.announcements_popped);
+  if (credits.chunks_granted >= credits_.chunks_granted) credits_.chunk_bytes = credits.chunk_bytes;
   credits_.chunks_granted = std::max(credits_.chunks_granted, credits.chunks_granted);
   credits_.chunks_popped = std::max(credits_.chunks_popped, credits.chunks_popped);
-  credits_.chunk_bytes = credits.chunk_bytes;
 }
 
 // Receiving

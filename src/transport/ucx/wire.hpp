@@ -17,7 +17,7 @@ struct Credits {
   std::uint64_t announcements_popped = 0;
   std::uint64_t chunks_granted = 0;
   std::uint64_t chunks_popped = 0;
-  std::uint64_t chunk_bytes = 0;  ///< largest chunk that the writer has room for
+  std::uint64_t chunk_bytes = 0;  ///< longest chunk that the reader may send
 };
 
 /// Begins every header.

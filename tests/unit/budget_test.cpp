@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Credit for chunks: what is granted fits staging memory and pace, and nothing granted is left over.
+#include "transport/ucx/budget.hpp"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <deque>
+#include <random>
+
+namespace mpix::transport::ucx {
+namespace {
+
+using namespace std::chrono_literals;
+constexpr std::int64_t kSlot = 512 << 10;
+
+/// Lets `bytes` arrive evenly during `time`, looked at every millisecond.
+Pacer::Clock::time_point feed(Pacer& pacer, Pacer::Clock::time_point now, std::int64_t bytes,
+                              std::chrono::milliseconds time) {
+  pacer.look(now);
+  for (auto t = 0ms; t < time; t += 1ms) {
+    pacer.arrived(bytes / time.count());
+    now += 1ms;
+    pacer.look(now);
+  }
+  return now;
+}
+
+TEST(Pacer, SetsNoLimitBeforeItKnowsTheRate) {
+  Pacer pacer(kSlot);
+  EXPECT_EQ(pacer.chunk(), kSlot);
+  EXPECT_GT(pacer.most(), std::int64_t{1} << 40);
+}
+
+TEST(Pacer, SlowLinksGetShortChunksAndFewOnTheirWay) {
+  Pacer pacer(kSlot);
+  feed(pacer, {}, 62'500'000, 1000ms);
+  EXPECT_NEAR(pacer.rate(), 62.5e6, 2e6);
+  EXPECT_LE(pacer.chunk(), 64 << 10);
+  EXPECT_LE(pacer.most(), 1 << 20);
+  EXPECT_GE(pacer.most(), 2 * pacer.chunk());
+}
+
+TEST(Pacer, FastLinksGetWhatStagingMemoryHas) {
+  Pacer pacer(kSlot);
+  feed(pacer, {}, 10'000'000'000, 1000ms);
+  EXPECT_EQ(pacer.chunk(), kSlot);
+  EXPECT_GE(pacer.most(), 16 << 20);
+}
+
+TEST(Pacer, TimesWithoutTrafficSayNothing) {
+  Pacer pacer(kSlot);
+  auto now = feed(pacer, {}, 100'000'000, 1000ms);
+  const double before = pacer.rate();
+  pacer.idle();
+  now += 10s;
+  feed(pacer, now, 100'000'000, 1000ms);
+  EXPECT_NEAR(pacer.rate(), before, 0.05 * before);
+}
+
+/// A clock that tests set.
+Pacer::Clock::time_point the_time;
+
+/// Peers that send chunks as long as they may, each after a random number of others.
+class Peers {
+ public:
+  Peers(ReceiveBudget& budget, std::size_t count) : budget_(budget) {
+    budget.reserve(count);
+    demands_.resize(count);
+    left_.resize(count);
+    held_.resize(count);
+  }
+
+  void want(std::size_t peer, std::int64_t bytes) {
+    left_[peer] += bytes;
+    budget_.expect(demands_[peer], bytes);
+  }
+  void grant() {
+    budget_.grant([](Demand&) {}, [] { return the_time; });
+  }
+  /// Sends a chunk of the peer if it may; returns whether it did.
+  bool send(std::size_t peer) {
+    Demand& demand = demands_[peer];
+    if (left_[peer] == 0 || demand.arrived == demand.granted) return false;
+    const std::int64_t bytes = std::min(left_[peer], static_cast<std::int64_t>(demand.chunk_bytes));
+    left_[peer] -= bytes;
+    budget_.arrived(demand, bytes);
+    ++held_[peer];
+    return true;
+  }
+  void pop(std::size_t peer) {
+    if (held_[peer] == 0) return;
+    --held_[peer];
+    budget_.popped(demands_[peer]);
+  }
+  bool all_sent() const {
+    return std::all_of(left_.begin(), left_.end(), [](std::int64_t left) { return left == 0; });
+  }
+  void finish() {
+    for (std::size_t peer = 0; peer < demands_.size(); ++peer)
+      while (held_[peer] > 0) pop(peer);
+  }
+  const std::deque<Demand>& demands() const { return demands_; }
+
+ private:
+  ReceiveBudget& budget_;
+  std::deque<Demand> demands_;
+  std::vector<std::int64_t> left_;
+  std::vector<int> held_;
+};
+
+TEST(ReceiveBudget, AllGetTheirTurnAndNothingIsLeftOver) {
+  const unsigned seed = std::random_device()();
+  SCOPED_TRACE(testing::Message() << "seed " << seed);
+  std::mt19937 random(seed);
+  for (int round = 0; round < 200; ++round) {
+    const std::size_t slots = 2 + random() % 40, count = 1 + random() % 60;
+    ReceiveBudget budget(slots, kSlot, 32);
+    Peers peers(budget, count);
+    for (int exchange = 0; exchange < 3; ++exchange) {
+      for (std::size_t peer = 0; peer < count; ++peer)
+        if (random() % 4 != 0) peers.want(peer, 1 + static_cast<std::int64_t>(random() % (8 << 20)));
+      for (int step = 0; !peers.all_sent(); ++step) {
+        ASSERT_LT(step, 1'000'000) << "nobody may send";
+        the_time += std::chrono::microseconds(random() % (1 + random() % 3000));
+        peers.grant();
+        const std::size_t peer = random() % count;
+        random() % 3 == 0 ? peers.pop(peer) : static_cast<void>(peers.send(peer));
+        std::uint64_t held = 0;
+        for (const Demand& demand : peers.demands()) held += demand.granted - demand.popped;
+        ASSERT_LE(held, slots);
+        ASSERT_EQ(budget.free(), slots - held);
+      }
+      peers.finish();
+      ASSERT_EQ(budget.free(), slots) << "grants are left over";
+    }
+  }
+}
+
+}  // namespace
+}  // namespace mpix::transport::ucx
