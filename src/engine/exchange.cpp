@@ -88,6 +88,10 @@ bool Exchange::copy_self(std::int64_t most) noexcept {
   return true;
 }
 
+bool Exchange::all_sent() const noexcept {
+  return std::all_of(senders_.begin(), senders_.end(), [](const NodeSender& sender) { return sender.done(); });
+}
+
 bool Exchange::lingering() const noexcept {
   return bound_->lingers && !deserted_ && !run_.context->relay->node_finished(run_.exchange);
 }
@@ -129,6 +133,7 @@ std::string Exchange::awaited() const {
   std::string all;
   for (std::size_t i = 0; i < live_.size() && i < kNamedPeers; ++i)
     all += (i > 0 ? ", " : "") + live_[i].awaited();
+  if (live_.empty()) return "other nodes to take what is sent to them";
   if (live_.size() > kNamedPeers) all += text(" and ", live_.size() - kNamedPeers, " more ranks");
   return all;
 }

@@ -43,7 +43,7 @@ class Exchange {
   bool progress() noexcept;
   bool done() const noexcept { return finished() && !lingering(); }
   /// This rank has nothing left to do for itself.
-  bool finished() const noexcept { return live_.empty() && self_left_ == 0; }
+  bool finished() const noexcept { return live_.empty() && self_left_ == 0 && all_sent(); }
   std::uint64_t number() const noexcept { return run_.exchange; }
   /// Takes what a packet of `source` has for this rank.
   Taken take(int source, std::span<const PacketEntry> entries, const std::byte* data) noexcept;
@@ -73,6 +73,7 @@ class Exchange {
   void drop_done() noexcept;
 
   bool lingering() const noexcept;
+  bool all_sent() const noexcept;
 
   Run run_;
   std::shared_ptr<const BoundPlan> bound_;

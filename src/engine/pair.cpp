@@ -112,8 +112,11 @@ bool PairExchange::meet(Run& run) noexcept {
 }
 
 void PairExchange::accept(Run& run, const AnnouncementView& view) noexcept {
-  if (!compare_sizes(run, view.header)) return;
   const Announcement& theirs = view.header;
+  const bool agreed = compare_sizes(run, theirs);
+  // Packets are on their way whether they are wanted or not, and take up room until they are taken.
+  if (!receiving_ && (theirs.abilities & transport::kForwards) != 0) unwanted_ = theirs.send_bytes;
+  if (!agreed) return;
   if (receiving_ && theirs.inline_bytes > 0) {
     run.context->kernels->scatter(run.recv_base, *pair_->recv, recv_cursor_, view.payload,
                                   theirs.inline_bytes, kernels::Stores::cached);
@@ -318,7 +321,11 @@ kernels::Cursor PairExchange::receive_cursor(std::int64_t offset) {
 
 bool PairExchange::take(Run& run, std::span<const PacketEntry> entries, const std::byte* data) noexcept {
   if (!met_) return false;
-  if (!receiving_ || done_) return true;
+  if (done_) return true;
+  if (!receiving_) {
+    for (const PacketEntry& entry : entries) unwanted_ -= entry.bytes;
+    return true;
+  }
   try {
     for (const PacketEntry& entry : entries) {
       if (entry.offset < 0 || entry.offset > recv_total() - entry.bytes)
@@ -348,6 +355,7 @@ void PairExchange::update_done(Run& run) noexcept {
   if (done_ || !announced_ || !met_) return;
   if (sending_ && sent_ < send_total()) return;
   if (receiving_ && received_ < recv_total()) return;
+  if (unwanted_ > 0) return;
   if (drain_target_ > 0 && channel().chunks_drained() < drain_target_) return;
   if (!channel().flushed()) return;  // in packets: the sender has seen to that
   link_->living.leave(run.exchange);
@@ -366,6 +374,7 @@ std::string PairExchange::awaited() const {
   if (!met_) return text("rank ", peer(), " to take part");
   if (receiving_ && received_ < recv_total())
     return text(recv_total() - received_, " of ", recv_total(), " bytes from rank ", peer());
+  if (unwanted_ > 0) return text("the end of what rank ", peer(), " sends");
   return text("rank ", peer(), " to take ", send_total() - sent_, " of ", send_total(), " bytes");
 }
 

@@ -1,0 +1,86 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-3-Clause
+#
+# Exchanges between nodes: the MPI tests on even and uneven nodes by every route, the bytes that cross the
+# network, one and two network interfaces a node, and a rank that dies while others count on it.
+set -u
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+work=$(mktemp -d) || exit 1
+trap 'rm -rf "$work"' EXIT
+output=$work/output
+passed=0 failed=0 skipped=0
+ulimit -c 0
+
+cluster() { timeout --kill-after=10 200 "$here/cluster" run "$@" >"$output" 2>&1; }
+
+verdict() { # what, whether it is right
+  if [[ $2 == yes ]]; then
+    echo "PASS $1"
+    ((++passed))
+  else
+    echo "FAIL $1"
+    tail -n 30 "$output" | sed 's/^/  | /'
+    ((++failed))
+  fi
+}
+
+# mpi_test NODES RANKS-PER-NODE PROGRAM ROUTE [OPTION...]: all its tests; those that want fewer ranks run on the first.
+mpi_test() {
+  local nodes=$1 ranks=$2 program=$3 route=$4 status last
+  shift 4
+  MPIX_LAYOUT_ROUTE=$route cluster --nodes "$nodes" --ranks-per-node "$ranks" -- \
+    "$top_builddir/tests/mpi/$program.mpi" "$@"
+  status=$?
+  ((status == 77)) && { cat "$output"; exit 77; }
+  last=$(grep -E '^[0-9]+ passed, ' "$output" | tail -n 1)
+  [[ $status == 0 && $last == [1-9]*", 0 failed"* ]] && verdict "$program on $nodes nodes ($ranks), $route: $last" yes ||
+    verdict "$program on $nodes nodes ($ranks), $route: status $status" no
+  skipped=$((skipped + $(sed -n 's/.* \([0-9]*\) skipped/\1/p' <<<"${last:-0 skipped}")))
+}
+
+# wire_bytes NICS TRAFFIC: what crosses the network is little more than every row once for each node that needs it,
+# and all interfaces take in alike.
+wire_bytes() {
+  local nics=$1 traffic=$2 devices=
+  [[ $nics == 1 ]] || devices='eth0;eth1'
+  MPIX_LAYOUT_NET_DEVICES=$devices cluster --nodes 4 --ranks-per-node 2 --nics "$nics" --count -- \
+    "$top_builddir/osu_moe_dispatch" --traffic "$traffic" --row 16384 --baseline none -i 4 -x 0 -c
+  local status=$?
+  # Four exchanges that are timed, and two that are checked. Framing and what the MPI sends take some more.
+  local right
+  right=$(awk -v status=$status -v nics="$nics" '
+    match($0, /unique .row, node. between nodes [0-9]+/) { split(substr($0, RSTART, RLENGTH), w, " "); unique = w[6] }
+    /^# node[0-9]+ eth/ { sent += $4; if ($5 > most) most = $5; all += $5; ++n }
+    END {
+      share = unique > 0 ? sent / (6 * unique) : 0
+      level = n > 0 ? most * n / all : 0
+      right = status == 0 && n == 4 * nics && share > 0.99 && share < 1.06 && level < 1.1
+      print (right ? "yes" : "no") " wire " share " level " level
+    }' "$output")
+  verdict "$traffic, $nics interfaces a node: bytes on the wire, heaviest interface: ${right#* }" "${right%% *}"
+}
+
+# A rank that hands on what others get dies: the others report it or the launcher ends them; none hangs.
+# The launcher is kept from ending the job, and then may not end itself.
+killed_forwarder() {
+  OMPI_MCA_orte_enable_recovery=1 MPIX_LAYOUT_ROUTE=forward MPIX_LAYOUT_TIMEOUT=60 \
+    cluster --nodes 2 --ranks-per-node 3 --timeout 30 -- "$top_builddir/tests/mpi/crash" killed
+  local reports
+  reports=$(grep -c 'MPIX_ERR_PEER' "$output")
+  [[ $reports == 5 ]] && ! grep -q 'another error' "$output" && verdict "a killed forwarder: all others report it" yes ||
+    verdict "a killed forwarder: $reports of 5 ranks report it" no
+}
+
+mpi_test 2 1 exchange auto
+mpi_test 2 2,3 exchange forward
+mpi_test 4 3,1,2,2 exchange forward
+mpi_test 4 3,1,2,2 requests forward
+mpi_test 4 2 plans auto
+mpi_test 2 3,2 mismatch forward --size 5
+wire_bytes 1 uniform
+wire_bytes 1 one-node
+wire_bytes 2 uniform
+wire_bytes 2 bimodal
+killed_forwarder
+echo "$passed passed, $failed failed, $skipped skipped"
+((failed == 0))
