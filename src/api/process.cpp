@@ -8,6 +8,7 @@
 
 #include "base/status.hpp"
 #include "handle/mpi.hpp"
+#include "topology/nics.hpp"
 
 namespace mpix::api {
 namespace {
@@ -51,8 +52,11 @@ const memory::Staging& Process::staging() {
 std::shared_ptr<transport::ucx::UcxWorker> Process::network() {
   const std::lock_guard guard(making_);
   if (network_ == nullptr) {
-    network_ = std::make_shared<transport::ucx::UcxWorker>(config_);
-    log::info("network: ", network_->description());
+    Config config = config_;
+    config.net_devices = topology::choose_devices(config.net_devices);
+    network_ = std::make_shared<transport::ucx::UcxWorker>(config);
+    log::info("network: ", network_->description(),
+              "; devices: ", config.net_devices.empty() ? "UCX's own choice" : config.net_devices);
   }
   return network_;
 }

@@ -170,7 +170,9 @@ std::vector<ConfigRow> make_table() {
        "them; auto: where that saves enough",
        true, [](Config& c, View v) { return set_named(kRoutes, c.route, v); },
        [](const Config& c) { return get_named(kRoutes, c.route); }},
-      {"net_devices", "list", "", "network devices for UCX, as in UCX_NET_DEVICES; empty: UCX's own choice",
+      {"net_devices", "list", "",
+       "network devices, as in UCX_NET_DEVICES; of several such lists with semicolons between them, each "
+       "rank of a node takes the next; empty: of several fabric ports the nearest, else UCX's own choice",
        false, [](Config& c, View v) { return set_text(c.net_devices, v); },
        [](const Config& c) { return c.net_devices; }},
   };

@@ -36,7 +36,7 @@ struct Config {
   std::int64_t spin = 2000;                            ///< polls before a waiting rank yields
   Progress progress = Progress::automatic;             ///< who completes requests
   Route route = Route::automatic;                      ///< between nodes: direct, or through forwarders
-  std::string net_devices;                             ///< UCX devices to use; empty for UCX's own choice
+  std::string net_devices;  ///< UCX devices to use, maybe a list for each rank of a node; may be empty
 };
 
 /// One row: what the environment variable `name` (MPIX_LAYOUT_<NAME>) and the info key (mpix_layout_<name>)

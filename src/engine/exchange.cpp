@@ -89,7 +89,8 @@ bool Exchange::copy_self(std::int64_t most) noexcept {
 }
 
 bool Exchange::all_sent() const noexcept {
-  return std::all_of(senders_.begin(), senders_.end(), [](const NodeSender& sender) { return sender.done(); });
+  return std::all_of(senders_.begin(), senders_.end(),
+                     [](const NodeSender& sender) { return sender.done(); });
 }
 
 bool Exchange::lingering() const noexcept {

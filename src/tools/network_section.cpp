@@ -14,6 +14,7 @@
 #include "config.h"
 #include "handle/ucx.hpp"
 #include "tools/sections.hpp"
+#include "topology/nics.hpp"
 #include "transport/ucx/worker.hpp"
 
 namespace mpix::tools {
@@ -102,7 +103,9 @@ std::string absent_lines() {
 
 }  // namespace
 
-std::string network_section(const Config& config) {
+std::string network_section(const Config& given) {
+  Config config = given;
+  config.net_devices = topology::choose_devices(given.net_devices);
   return text("Transports between nodes\n", line("trial", trial(config)),
               line("devices", config.net_devices.empty() ? "UCX's own choice" : config.net_devices),
               resource_lines(config.net_devices), absent_lines(), "\n");

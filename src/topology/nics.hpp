@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/// Which network devices a rank sends and receives by.
+#pragma once
+
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace mpix::topology {
+
+/// A port of a fabric.
+struct Nic {
+  std::string name;   ///< as in UCX_NET_DEVICES: mlx5_0:1
+  bool near = false;  ///< to the cores that this process may use
+};
+
+/// Place of this process among those of its job on the node, as the launcher says; 0 where it does not.
+int local_rank();
+
+/// Of several lists of devices separated by ';', that of a rank: they are dealt out in turn.
+std::string devices_of(std::string_view lists, int local_rank);
+
+/// The one of `nics` that a rank should use: of the near ones if there are any, which ranks take in turn.
+/// Empty where there is no choice.
+std::string deal_out(std::span<const Nic> nics, int local_rank);
+
+/// The active ports of InfiniBand and RoCE devices of this machine, in the order of their names.
+std::vector<Nic> find_nics();
+
+/// The devices for UCX where `configured` (MPIX_LAYOUT_NET_DEVICES) asks for some; else the one that
+/// suits this rank. Empty: UCX's own choice, for want of several fabric ports, or as UCX_NET_DEVICES is set.
+std::string choose_devices(const std::string& configured);
+
+}  // namespace mpix::topology
