@@ -93,11 +93,9 @@ std::vector<int> node_numbers(MPI_Comm comm, const topology::Node& node) {
   return numbers;
 }
 
-/// What forwarding between nodes needs, where it can be of use.
+/// What forwarding between nodes needs; a node of one rank forwards to itself.
 void add_forwarding(Routes& routes, MPI_Comm comm, const topology::Node& node) {
-  const bool useful = any_agrees(comm, node.ranks.size() > 1) &&
-                      all_agree(comm, Process::get().config().route != Route::direct);
-  if (!useful) return;
+  if (!all_agree(comm, Process::get().config().route != Route::direct)) return;
   std::unique_ptr<memory::Board> board = make_board(node);
   std::unique_ptr<transport::Transport> packets;
   if (node.ranks.size() > 1 && board != nullptr) packets = make_shared_memory(node);

@@ -62,6 +62,7 @@ std::shared_ptr<const BoundPlan> Engine::bind(const Layout& send, const Layout& 
   for (const plan::Pair& pair : bound->plan.pairs) bound->links.push_back(&link(pair.peer));
   bound->lingers = relay_ != nullptr;
   if (relay_ != nullptr && !in_place) add_routes(*bound);
+  if (!in_place) add_repeats(*bound);
   log_choice(*bound);
   return bound;
 }

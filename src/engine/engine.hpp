@@ -65,6 +65,7 @@ class Engine {
 
   Link& link(int peer);
   void add_routes(BoundPlan& bound);
+  void add_repeats(BoundPlan& bound) const;
   bool progress_relay() noexcept;
   Taken deliver(const PacketHeader& header, std::span<const PacketEntry> entries,
                 const std::byte* data) noexcept;

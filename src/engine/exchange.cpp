@@ -37,7 +37,8 @@ void Exchange::start(std::uint64_t number, std::shared_ptr<const BoundPlan> plan
   for (std::size_t i = 0; i < bound_->links.size(); ++i) {
     const int route = bound_->routes.empty() ? -1 : bound_->route_of[i];
     NodeSender* const sender = route < 0 ? nullptr : &senders_[static_cast<std::size_t>(route)];
-    live_.emplace_back(bound_->plan.pairs[i], *bound_->links[i], sender);
+    live_.emplace_back(bound_->plan.pairs[i], *bound_->links[i], sender,
+                       bound_->repeats.empty() ? nullptr : bound_->repeats[i].get());
     live_.back().enter(run_);
   }
   for (PairExchange& pair : live_) pair.announce(run_);
@@ -51,6 +52,8 @@ void Exchange::start_self() {
   const int rank = run_.context->rank;
   self_left_ = 0;
   self_send_ = self_recv_ = {};
+  self_range_ = 0;
+  self_places_ = {};
   if (sends != expects)
     run_.fail({Code::mismatch, text("rank ", rank, " sends ", sends, " bytes to rank ", rank,
                                     ", which expects ", expects, " bytes from it")});
@@ -63,7 +66,8 @@ bool Exchange::progress() noexcept {
   for (NodeSender& sender : senders_) happened |= sender.step(run_);
   for (PairExchange& pair : live_) happened |= pair.step(run_);
   drop_done();
-  if (self_left_ > 0 && (!happened || live_.empty())) happened |= copy_self(kSelfSlice);
+  if (self_left_ > 0 && (!happened || live_.empty()))
+    happened |= bound_->self_repeats != nullptr ? copy_self_repeats(kSelfSlice) : copy_self(kSelfSlice);
   return happened;
 }
 
@@ -85,6 +89,25 @@ bool Exchange::copy_self(std::int64_t most) noexcept {
                               static_cast<std::size_t>(bytes), run_.stores);
   self_left_ -= bytes;
   run_.traffic.self += bytes;
+  return true;
+}
+
+/// Range by range, so that each is read once.
+bool Exchange::copy_self_repeats(std::int64_t most) noexcept {
+  const plan::NodeSend& send = *bound_->self_repeats;
+  for (std::int64_t done = 0; done < most && self_left_ > 0; ++self_range_) {
+    const auto range = static_cast<std::size_t>(self_range_);
+    for (std::int64_t d = send.first[range]; d < send.first[range + 1]; ++d) {
+      kernels::Cursor to =
+          self_places_.cursor(*bound_->plan.self.recv, send.deliveries[static_cast<std::size_t>(d)].offset);
+      run_.context->kernels->scatter(run_.recv_base, *bound_->plan.self.recv, to,
+                                     run_.send_base + send.offsets[range],
+                                     static_cast<std::size_t>(send.lengths[range]), run_.stores);
+      done += send.lengths[range];
+      self_left_ -= send.lengths[range];
+      run_.traffic.self += send.lengths[range];
+    }
+  }
   return true;
 }
 

@@ -19,7 +19,10 @@ struct BoundPlan {
   Config config;                  ///< in force for the plan's exchanges
   std::vector<NodeRoute> routes;  ///< to nodes that are reached through forwarders
   std::vector<int> route_of;      ///< of each of plan.pairs; -1 for none
-  bool lingers = false;           ///< on all ranks alike: exchanges end on all ranks of a node together
+  /// What a pair of this node sends, equal bytes once, where that pays; one for each of plan.pairs, or none.
+  std::vector<std::unique_ptr<const plan::NodeSend>> repeats;
+  std::unique_ptr<const plan::NodeSend> self_repeats;  ///< likewise what the rank has for itself
+  bool lingers = false;  ///< on all ranks alike: exchanges end on all ranks of a node together
 };
 
 /// The layouts that a plan refers to, kept alive while it may be executed.
@@ -70,6 +73,7 @@ class Exchange {
  private:
   void start_self();
   bool copy_self(std::int64_t most) noexcept;
+  bool copy_self_repeats(std::int64_t most) noexcept;
   void drop_done() noexcept;
 
   bool lingering() const noexcept;
@@ -83,6 +87,8 @@ class Exchange {
   bool deserted_ = false;
   std::int64_t self_left_ = 0;
   kernels::Cursor self_send_, self_recv_;
+  std::int64_t self_range_ = 0;  // of self_repeats
+  ReceivePlaces self_places_;
 };
 
 }  // namespace mpix::engine

@@ -55,7 +55,7 @@ bool NodeSender::push(Run& run, const NodeRoute::Lane& lane, Progress& progress)
   const PacketHeader header{run.exchange, run.context->rank};
   const PacketExtent extent =
       writer_.write(room, header, route_->send, progress.cursor, std::min(share, progress.left),
-                    *run.context->kernels, run.send_base);
+                    *run.context->kernels, run.send_base, kernels::Stores::cached);
   progress.left -= extent.bytes;
   run.traffic.net += extent.bytes;
   ++run.traffic.chunks;

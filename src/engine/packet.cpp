@@ -128,6 +128,7 @@ PacketWriter::Measure PacketWriter::measure(std::size_t room, const plan::NodeSe
   measured.end = cursor;
   while (measured.bytes < most) {
     const auto range = static_cast<std::size_t>(measured.end.range);
+    if (range == send.lengths.size()) break;
     std::uint32_t dests = measured.dests, entries = measured.entries;
     for (std::int64_t d = send.first[range]; d < send.first[range + 1]; ++d) {
       const auto local = static_cast<std::size_t>(send.deliveries[static_cast<std::size_t>(d)].local);
@@ -153,7 +154,8 @@ PacketWriter::Measure PacketWriter::measure(std::size_t room, const plan::NodeSe
 
 PacketExtent PacketWriter::write(std::span<std::byte> room, const PacketHeader& header,
                                  const plan::NodeSend& send, UniqueCursor& cursor, std::int64_t most,
-                                 const kernels::HostKernels& kernels, const std::byte* base) noexcept {
+                                 const kernels::HostKernels& kernels, const std::byte* base,
+                                 kernels::Stores stores) noexcept {
   const Measure measured = measure(room.size(), send, cursor, most);
   PacketHeader full = header;
   full.dests = measured.dests;
@@ -170,6 +172,7 @@ PacketExtent PacketWriter::write(std::span<std::byte> room, const PacketHeader& 
   }
   PacketEntry* const entries = entries_in(room.data());
   UniqueCursor at = cursor;
+  std::int64_t delivered = 0;
   for (std::int64_t done = 0; done < measured.bytes;) {
     const auto range = static_cast<std::size_t>(at.range);
     const std::int64_t bytes = std::min(send.lengths[range] - at.within, measured.bytes - done);
@@ -180,12 +183,13 @@ PacketExtent PacketWriter::write(std::span<std::byte> room, const PacketHeader& 
                                    delivery.offset + at.within};
     }
     done += bytes;
+    delivered += bytes * (send.first[range + 1] - send.first[range]);
     advance(send, at, bytes);
   }
   kernels::Cursor from{cursor.range, cursor.within};
-  kernels.gather(base, send.blocks(), from, room.data() + full.data, full.bytes, kernels::Stores::cached);
+  kernels.gather(base, send.blocks(), from, room.data() + full.data, full.bytes, stores);
   cursor = measured.end;
-  return {full.data + full.bytes, measured.bytes};
+  return {full.data + full.bytes, measured.bytes, delivered};
 }
 
 }  // namespace mpix::engine

@@ -74,10 +74,11 @@ struct UniqueCursor {
 /// Moves `cursor` on by `bytes`. O(ranges passed).
 void advance(const plan::NodeSend& send, UniqueCursor& cursor, std::int64_t bytes) noexcept;
 
-/// Size of a packet and the unique bytes in it.
+/// Size of a packet, the unique bytes in it, and those times the places that they go to.
 struct PacketExtent {
   std::size_t payload = 0;
   std::int64_t bytes = 0;
+  std::int64_t delivered = 0;
 };
 
 /// Makes packets of a NodeSend for one node. Keeps scratch memory between packets.
@@ -90,7 +91,7 @@ class PacketWriter {
   /// has kMinPacketRoom and no range has more than kMostDeliveries deliveries. Advances `cursor`.
   PacketExtent write(std::span<std::byte> room, const PacketHeader& header, const plan::NodeSend& send,
                      UniqueCursor& cursor, std::int64_t most, const kernels::HostKernels& kernels,
-                     const std::byte* base) noexcept;
+                     const std::byte* base, kernels::Stores stores) noexcept;
 
  private:
   struct Measure {

@@ -157,6 +157,7 @@ void PairExchange::choose_reach(Run& run, std::uint32_t abilities) noexcept {
       return;
     }
   }
+  if (repeats_ != nullptr) return;  // each is read once, and not by the peer again and again
   const bool wanted =
       run.config->attach == Choice::on ||
       (run.config->attach == Choice::automatic && mean_run(*pair_->send) >= run.config->attach_block);
@@ -168,12 +169,15 @@ bool PairExchange::push(Run& run) noexcept {
   if (run.plan->in_place && receiving_ &&
       sent_ - received_ >= kInPlaceLead * static_cast<std::int64_t>(chunk_bytes_))
     return false;
-  const std::size_t want = place_ ? channel().chunk_limit()
-                                  : static_cast<std::size_t>(std::min<std::int64_t>(
-                                        static_cast<std::int64_t>(chunk_bytes_), send_total() - sent_));
+  const std::size_t left = static_cast<std::size_t>(send_total() - sent_);
+  const std::size_t want = place_     ? channel().chunk_limit()
+                           : repeats_ ? std::max(chunk_bytes_, kMinPacketRoom)
+                                      : std::min(chunk_bytes_, left);
   const std::span<std::byte> room = channel().chunk_begin(want);
   if (room.empty()) return false;
-  const Status status = place_ ? push_descriptor(run, room) : push_data(run, room);
+  const Status status = place_     ? push_descriptor(run, room)
+                        : repeats_ ? push_packet(run, room)
+                                   : push_data(run, room);
   if (!status.ok()) {
     run.fail(status);
     abandon(run);
@@ -199,6 +203,26 @@ Status PairExchange::push_data(Run& run, std::span<std::byte> room) noexcept {
   return channel().chunk_commit(chunk);
 }
 
+/// Range by range, so that each is read and carried once.
+Status PairExchange::push_packet(Run& run, std::span<std::byte> room) noexcept {
+  const PacketHeader header{run.exchange, run.context->rank};
+  try {
+    if (run.writer == nullptr) run.writer = std::make_unique<PacketWriter>(1);
+  } catch (const std::exception& error) {
+    channel().chunk_cancel();
+    return {Code::no_memory, error.what()};
+  }
+  const auto stores = channel().past_caches() ? kernels::Stores::streaming : kernels::Stores::cached;
+  const PacketExtent extent = run.writer->write(room, header, *repeats_, repeats_cursor_, INT64_MAX,
+                                                *run.context->kernels, run.send_base, stores);
+  const Chunk chunk{run.exchange, sent_, extent.delivered, Payload::packet,
+                    static_cast<std::uint32_t>(extent.payload)};
+  sent_ += extent.delivered;
+  run.traffic.ring += extent.delivered;
+  ++run.traffic.chunks;
+  return channel().chunk_commit(chunk);
+}
+
 Status PairExchange::push_descriptor(Run& run, std::span<std::byte> room) noexcept {
   const DescriptorExtent extent =
       write_descriptor(room, *place_, *pair_->send, send_cursor_, send_total() - sent_);
@@ -220,7 +244,27 @@ bool PairExchange::pull(Run& run) noexcept {
     if (stale) channel().pop_chunk();  // of an exchange that was given up here
     return stale;
   }
-  return view->header.payload == Payload::data ? pull_data(run, *view) : pull_descriptor(run, *view);
+  switch (view->header.payload) {
+    case Payload::data:
+      return pull_data(run, *view);
+    case Payload::packet:
+      return pull_packet(run, *view);
+    case Payload::descriptor:
+      break;
+  }
+  return pull_descriptor(run, *view);
+}
+
+bool PairExchange::pull_packet(Run& run, const ChunkView& view) noexcept {
+  PacketView packet;
+  if (!read_packet(view.payload, view.header.payload_bytes, packet) || packet.dests.size() != 1) {
+    run.fail({Code::internal, text("rank ", peer(), " sent a packet that cannot be read")});
+    abandon(run);
+    return true;
+  }
+  take(run, packet.entries_of(packet.dests[0]), packet.data);
+  if (!done_) finish_chunk();
+  return true;
 }
 
 /// In place, takes the next bytes to be sent out of the way of what has arrived. Waiting for room to send
@@ -307,9 +351,7 @@ Status PairExchange::open_reading(Run& run, const ChunkView& view) noexcept {
   }
 }
 
-/// Where byte `offset` of what the peer sends goes. May allocate at the first call.
-kernels::Cursor PairExchange::receive_cursor(std::int64_t offset) {
-  const kernels::Blocks& blocks = *pair_->recv;
+kernels::Cursor ReceivePlaces::cursor(const kernels::Blocks& blocks, std::int64_t offset) {
   if (blocks.form != kernels::Form::segments) return {offset / blocks.run, offset % blocks.run};
   if (ends_.empty()) {
     ends_.resize(static_cast<std::size_t>(blocks.nruns));
@@ -330,7 +372,7 @@ bool PairExchange::take(Run& run, std::span<const PacketEntry> entries, const st
     for (const PacketEntry& entry : entries) {
       if (entry.offset < 0 || entry.offset > recv_total() - entry.bytes)
         throw Error(Code::internal, text("rank ", peer(), " sent bytes beyond the end of its message"));
-      kernels::Cursor cursor = receive_cursor(entry.offset);
+      kernels::Cursor cursor = places_.cursor(*pair_->recv, entry.offset);
       run.context->kernels->scatter(run.recv_base, *pair_->recv, cursor, data + entry.data, entry.bytes,
                                     run.stores);
       received_ += entry.bytes;

@@ -26,6 +26,7 @@ struct Run {
   const std::byte* send_base = nullptr;
   std::byte* recv_base = nullptr;
   kernels::Stores stores = kernels::Stores::cached;
+  std::unique_ptr<PacketWriter> writer;  ///< of packets for one rank; made when it is needed
   /// Where the send buffer lies for peers that can map it; looked up once, if a long message is sent.
   std::optional<std::optional<memory::SharedPlace>> shared_place;
   Traffic traffic;
@@ -36,11 +37,24 @@ struct Run {
   }
 };
 
+/// Where bytes go that do not come in order.
+class ReceivePlaces {
+ public:
+  /// Where byte `offset` of what is received by `blocks` goes, which are the same at every call. May allocate
+  /// at the first call.
+  kernels::Cursor cursor(const kernels::Blocks& blocks, std::int64_t offset);
+
+ private:
+  std::vector<std::int64_t> ends_;  // of segments, in listing order
+};
+
 class PairExchange {
  public:
-  /// `sender`: sends this rank's bytes to the peer, which then does not do so itself; null for none.
-  PairExchange(const plan::Pair& pair, Link& link, NodeSender* sender = nullptr) noexcept
-      : pair_(&pair), link_(&link), sender_(sender) {}
+  /// `sender`: sends this rank's bytes to the peer, which then does not do so itself; `repeats`: what is
+  /// sent, equal bytes once. Null for none.
+  PairExchange(const plan::Pair& pair, Link& link, NodeSender* sender = nullptr,
+               const plan::NodeSend* repeats = nullptr) noexcept
+      : pair_(&pair), link_(&link), sender_(sender), repeats_(repeats) {}
 
   /// Joins the link's queues; in the order of the exchanges' numbers.
   void enter(const Run& run);
@@ -79,10 +93,11 @@ class PairExchange {
   void choose_reach(Run& run, std::uint32_t abilities) noexcept;
   bool push(Run& run) noexcept;
   Status push_data(Run& run, std::span<std::byte> room) noexcept;
+  Status push_packet(Run& run, std::span<std::byte> room) noexcept;
   Status push_descriptor(Run& run, std::span<std::byte> room) noexcept;
   bool pull(Run& run) noexcept;
   bool save_ahead(Run& run, std::int64_t bytes) noexcept;
-  kernels::Cursor receive_cursor(std::int64_t offset);
+  bool pull_packet(Run& run, const transport::ChunkView& view) noexcept;
   bool pull_data(Run& run, const transport::ChunkView& view) noexcept;
   bool pull_descriptor(Run& run, const transport::ChunkView& view) noexcept;
   Status open_reading(Run& run, const transport::ChunkView& view) noexcept;
@@ -92,6 +107,7 @@ class PairExchange {
   const plan::Pair* pair_;
   Link* link_;
   NodeSender* sender_;
+  const plan::NodeSend* repeats_;
   bool announced_ = false, met_ = false, done_ = false;
   bool sending_ = true, receiving_ = true;  // false once complete or refused
   std::int64_t sent_ = 0, received_ = 0;
@@ -102,9 +118,10 @@ class PairExchange {
   std::uint64_t drain_target_ = 0;    // chunks that the peer must have read; 0: need not wait
   std::int64_t chunk_done_ = 0;       // of the chunk that is being read
   std::unique_ptr<Reading> reading_;
-  std::vector<std::byte> saved_;    // in place: gathered before their turn to be sent
-  std::size_t saved_sent_ = 0;      // of these
-  std::vector<std::int64_t> ends_;  // of the received segments in listing order, where packets come
+  std::vector<std::byte> saved_;  // in place: gathered before their turn to be sent
+  std::size_t saved_sent_ = 0;    // of these
+  ReceivePlaces places_;          // where packets come
+  UniqueCursor repeats_cursor_;
 };
 
 }  // namespace mpix::engine

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Which nodes an exchange reaches through forwarders.
+// Which nodes an exchange reaches through forwarders, and what is read once inside the own node.
 #include <algorithm>
 
 #include "engine/engine.hpp"
@@ -39,6 +39,21 @@ bool worthwhile(const plan::NodeSend& send, Route route) noexcept {
   if (route == Route::forward) return true;
   const std::int64_t gain = send.total_bytes - send.unique_bytes;
   return gain >= kLeastGain && gain * kLeastGainShare >= send.unique_bytes;
+}
+
+/// Where runs are shorter, lists of the places that they go to cost more than is saved.
+constexpr std::int64_t kShortestRepeat = 2048;
+constexpr std::int64_t kLeastRepeats = 64 << 10;
+
+/// What a rank sends to one of its node, equal bytes once; null where that does not pay.
+std::unique_ptr<const plan::NodeSend> find_repeats(const kernels::Blocks* blocks) {
+  if (blocks == nullptr || blocks->bytes < kLeastRepeats || blocks->bytes / blocks->nruns < kShortestRepeat)
+    return nullptr;
+  const plan::NodePart part{0, blocks};
+  if (!plan::may_repeat({&part, 1})) return nullptr;
+  auto send = std::make_unique<plan::NodeSend>(plan::make_node_send({&part, 1}));
+  if (!worthwhile(*send, Route::automatic) || !deliverable(*send)) return nullptr;
+  return send;
 }
 
 /// Cuts the unique bytes into one part for each of the node's ranks, beginning with another one for every
@@ -89,6 +104,18 @@ void Engine::add_routes(BoundPlan& bound) {
     route.lanes = make_lanes(route.send, nodes.ranks(node), first);
     for (NodeRoute::Lane& lane : route.lanes) lane.channel = &relay_->network_channel(lane.rank);
     bound.routes.push_back(std::move(route));
+  }
+}
+
+void Engine::add_repeats(BoundPlan& bound) const {
+  bound.self_repeats = find_repeats(bound.plan.self.send);
+  for (std::size_t i = 0; i < bound.links.size(); ++i) {
+    const transport::Channel& channel = *bound.links[i]->channel;
+    if (!channel.same_node() || channel.chunk_limit() < kMinPacketRoom) continue;
+    std::unique_ptr<const plan::NodeSend> repeats = find_repeats(bound.plan.pairs[i].send);
+    if (repeats == nullptr) continue;
+    bound.repeats.resize(bound.links.size());
+    bound.repeats[i] = std::move(repeats);
   }
 }
 

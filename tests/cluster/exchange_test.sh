@@ -8,8 +8,14 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
 output=$work/output
+: >"$output"
 passed=0 failed=0 skipped=0
 ulimit -c 0
+
+if [[ $MPI_FLAVOR != openmpi ]]; then
+  echo "SKIP: the cluster's launcher is Open MPI's"
+  exit 77
+fi
 
 cluster() { timeout --kill-after=10 200 "$here/cluster" run "$@" >"$output" 2>&1; }
 
@@ -38,12 +44,12 @@ mpi_test() {
   skipped=$((skipped + $(sed -n 's/.* \([0-9]*\) skipped/\1/p' <<<"${last:-0 skipped}")))
 }
 
-# wire_bytes NICS TRAFFIC: what crosses the network is little more than every row once for each node that needs it,
-# and all interfaces take in alike.
+# wire_bytes NICS RANKS TRAFFIC: what crosses the network is little more than every row once for each node that needs it,
+# and the interfaces take in as much as the traffic lets them.
 wire_bytes() {
-  local nics=$1 traffic=$2 devices=
+  local nics=$1 ranks=$2 traffic=$3 devices=
   [[ $nics == 1 ]] || devices='eth0;eth1'
-  MPIX_LAYOUT_NET_DEVICES=$devices cluster --nodes 4 --ranks-per-node 2 --nics "$nics" --count -- \
+  MPIX_LAYOUT_NET_DEVICES=$devices cluster --nodes 4 --ranks-per-node "$ranks" --nics "$nics" --count -- \
     "$top_builddir/osu_moe_dispatch" --traffic "$traffic" --row 16384 --baseline none -i 4 -x 0 -c
   local status=$?
   # Four exchanges that are timed, and two that are checked. Framing and what the MPI sends take some more.
@@ -57,16 +63,23 @@ wire_bytes() {
       right = status == 0 && n == 4 * nics && share > 0.99 && share < 1.06 && level < 1.1
       print (right ? "yes" : "no") " wire " share " level " level
     }' "$output")
-  verdict "$traffic, $nics interfaces a node: bytes on the wire, heaviest interface: ${right#* }" "${right%% *}"
+  verdict "$traffic, 4 nodes of $ranks ranks and $nics interfaces: ${right#* }" "${right%% *}"
 }
 
 # A rank that hands on what others get dies: the others report it or the launcher ends them; none hangs.
 # The launcher is kept from ending the job, and then may not end itself.
 killed_forwarder() {
-  OMPI_MCA_orte_enable_recovery=1 MPIX_LAYOUT_ROUTE=forward MPIX_LAYOUT_TIMEOUT=60 \
-    cluster --nodes 2 --ranks-per-node 3 --timeout 30 -- "$top_builddir/tests/mpi/crash" killed
-  local reports
-  reports=$(grep -c 'MPIX_ERR_PEER' "$output")
+  local reports=0 job
+  OMPI_MCA_orte_enable_recovery=1 MPIX_LAYOUT_ROUTE=forward MPIX_LAYOUT_TIMEOUT=100 \
+    cluster --nodes 2 --ranks-per-node 3 -- "$top_builddir/tests/mpi/crash" killed &
+  job=$!
+  for _ in {1..60}; do
+    sleep 1
+    reports=$(grep -c 'MPIX_ERR_PEER' "$output")
+    ((reports < 5)) || break
+  done
+  pkill -TERM -P "$job"
+  wait "$job" 2>/dev/null
   [[ $reports == 5 ]] && ! grep -q 'another error' "$output" && verdict "a killed forwarder: all others report it" yes ||
     verdict "a killed forwarder: $reports of 5 ranks report it" no
 }
@@ -77,10 +90,10 @@ mpi_test 4 3,1,2,2 exchange forward
 mpi_test 4 3,1,2,2 requests forward
 mpi_test 4 2 plans auto
 mpi_test 2 3,2 mismatch forward --size 5
-wire_bytes 1 uniform
-wire_bytes 1 one-node
-wire_bytes 2 uniform
-wire_bytes 2 bimodal
+wire_bytes 1 2 uniform
+wire_bytes 1 3 one-node
+wire_bytes 1 1 skewed
+wire_bytes 2 2 bimodal
 killed_forwarder
 echo "$passed passed, $failed failed, $skipped skipped"
 ((failed == 0))

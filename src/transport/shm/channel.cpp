@@ -88,7 +88,7 @@ Status ShmChannel::chunk_commit(const Chunk& chunk) noexcept {
   descriptor.chunk = chunk;
   descriptor.slot = open_slot_;
   descriptor.way = way_;
-  if (chunk.payload == Payload::data && chunk.payload_bytes >= kMeasured)
+  if (chunk.payload != Payload::descriptor && chunk.payload_bytes >= kMeasured)
     writing_.note(way_, now() - write_began_, chunk.payload_bytes);
   descriptor.sequence.store(++descriptors_sent_, std::memory_order_release);
   return {};
@@ -114,7 +114,7 @@ const ChunkView* ShmChannel::chunk() noexcept {
 
 void ShmChannel::pop_chunk() noexcept {
   const Descriptor& descriptor = parts_.inbox->descriptors[descriptors_read_ % kDescriptors];
-  if (descriptor.chunk.payload == Payload::data && descriptor.chunk.payload_bytes >= kMeasured) {
+  if (descriptor.chunk.payload != Payload::descriptor && descriptor.chunk.payload_bytes >= kMeasured) {
     reading_.note(descriptor.way, now() - read_began_, descriptor.chunk.payload_bytes);
     parts_.inbox->costs[static_cast<std::size_t>(descriptor.way)].store(reading_.cost(descriptor.way),
                                                                         std::memory_order_relaxed);
