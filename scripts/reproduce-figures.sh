@@ -10,6 +10,8 @@
 #   fft          transposes of 256^3 and 512x512x64 points, 2 and 4 ranks
 #   small        8 B to 1 KiB a peer, one-shot and planned, 2 ranks
 #   network      rows of 4 KiB between two nodes of the namespace cluster, unshaped and at 500 Mbit/s
+#   moe          dispatch of rows of 4 and 14 KiB on 4 nodes of 2 ranks at 500 Mbit/s, one and two interfaces a
+#                node, and of 64 B to 14 KiB inside one node
 #   setup        time to plan an exchange of a million rows of 64 B
 #
 # All of them without a FIGURE. Without --build the programs are those below the current directory. --quick
@@ -22,7 +24,7 @@ build=. json= quick=no failed=0
 declare -a figures=() extra=()
 MPIRUN=${MPIRUN:-mpirun}
 
-usage() { sed -n 's/^# \{0,1\}//; 4,17p' "${BASH_SOURCE[0]}"; }
+usage() { sed -n 's/^# \{0,1\}//; 4,19p' "${BASH_SOURCE[0]}"; }
 
 parse() {
   while (($# > 0)); do
@@ -33,12 +35,12 @@ parse() {
         shift ;;
       --quick) quick=yes ;;
       --help) usage; exit 0 ;;
-      rows-malloc | rows-alloc | fft | small | network | setup) figures+=("$1") ;;
+      rows-malloc | rows-alloc | fft | small | network | moe | setup) figures+=("$1") ;;
       *) echo "$1: unknown argument" >&2; usage >&2; exit 2 ;;
     esac
     shift
   done
-  ((${#figures[@]} > 0)) || figures=(rows-malloc rows-alloc fft small network setup)
+  ((${#figures[@]} > 0)) || figures=(rows-malloc rows-alloc fft small network moe setup)
   bench=$build/osu_alltoallv_layout
   [[ -x $bench ]] || { echo "$bench is missing: run make there, or name the build with --build" >&2; exit 2; }
   [[ -z $json ]] || mkdir -p "$json" || exit 2
@@ -99,6 +101,17 @@ network() {
     --baseline packed,datatypes -c || return
   # Half of what a rank sends crosses the link: column 1 is that half in bytes, column 3 the time in us.
   awk '/^[0-9]/ { printf "# Share of the 500 Mbit/s: %.3f\n", $1 / $3 / 62.5 }' "$output"
+}
+
+moe() {
+  local -a cluster=("$source/tests/cluster/cluster" run --nodes 4 --ranks-per-node 2 --rate 500mbit)
+  local dispatch=$build/osu_moe_dispatch
+  show moe-nodes "${cluster[@]}" -- "$dispatch" --traffic uniform,skewed,one-node,bimodal --row 4096,14336 \
+    --link-rate 62.5M -c
+  MPIX_LAYOUT_NET_DEVICES='eth0;eth1' show moe-two-nics "${cluster[@]}" --nics 2 -- "$dispatch" --traffic bimodal \
+    --row 4096,14336 --link-rate 125M -c
+  launch 2
+  show moe-inside "${launcher[@]}" "$dispatch" --tokens 4096 --row 64,256,1024,4096,14336 -c
 }
 
 setup() {
