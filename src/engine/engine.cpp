@@ -77,6 +77,14 @@ void Engine::log_choice(const BoundPlan& bound) const {
             " by the network; ", plan.in_place ? "in place; " : "",
             plan.streaming ? "received data is stored past the caches (MPIX_LAYOUT_STREAMING)"
                            : "received data goes to the caches");
+  if (relay_ == nullptr) return;
+  std::int64_t total = 0, unique = 0;
+  for (const NodeRoute& route : bound.routes) {
+    total += route.send.total_bytes;
+    unique += route.send.unique_bytes;
+  }
+  log::info(unique, " bytes for ", bound.routes.size(), " nodes through forwarders, whose ranks get ", total,
+            " by them; other nodes get theirs rank by rank (MPIX_LAYOUT_ROUTE)");
 }
 
 Exchange* Engine::start(std::shared_ptr<const BoundPlan> plan, PlanLayouts layouts, const void* sendbuf,
