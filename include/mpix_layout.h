@@ -180,6 +180,11 @@ typedef struct MPIX_Layout_stats {
   int64_t chunks;           /**< chunks sent so far */
   int64_t
       net_saved_bytes; /**< not sent so far to other nodes because several blocks there got them at once */
+  int64_t forwarded_nodes;     /**< nodes to which an exchange sends through forwarders */
+  int64_t net_given_bytes;     /**< of net_bytes: what idle ranks of this node sent in this rank's place */
+  int64_t net_helped_bytes;    /**< sent so far to other nodes in the place of other ranks of this node */
+  int64_t net_forwarded_bytes; /**< that came so far from other nodes for ranks of this one, forwarded by
+                                    this rank */
 } MPIX_Layout_stats;
 
 /**

@@ -36,7 +36,8 @@ std::int64_t divide_up(std::int64_t a, std::int64_t b) {
 /// What a rank sends to one node: `send` lists it unless nothing can repeat.
 struct NodeFlow {
   int node = 0;
-  std::int64_t bytes = 0, chunk = 0;
+  std::int64_t bytes = 0;
+  std::vector<plan::LaneShare> shares;
   plan::NodeSend send;
 };
 
@@ -47,7 +48,8 @@ struct NodePlan {
   std::int64_t memory() const {
     auto bytes = static_cast<std::int64_t>(flows.capacity() * sizeof(NodeFlow)) + scratch.memory();
     for (const NodeFlow& flow : flows)
-      bytes += flow.send.memory() - static_cast<std::int64_t>(sizeof(plan::NodeSend));
+      bytes += flow.send.memory() - static_cast<std::int64_t>(sizeof(plan::NodeSend)) +
+               static_cast<std::int64_t>(flow.shares.capacity() * sizeof(plan::LaneShare));
     return bytes;
   }
 };
@@ -72,10 +74,12 @@ NodePlan plan_nodes(int rank, const Layout& layout, const plan::NodeMap& map, co
   NodePlan plan;
   std::vector<std::int64_t> first;
   const auto parts = parts_by_node(layout, map, first);
+  const int own = map.node_of(rank);
+  const plan::LaneSource source{rank, map.local_of(rank), static_cast<int>(map.ranks(own).size())};
   plan.flows.reserve(std::min(parts.size(), static_cast<std::size_t>(map.nodes())));
   for (int node = 0; node < map.nodes(); ++node) {
     const auto n = static_cast<std::size_t>(node);
-    if (first[n] == first[n + 1] || node == map.node_of(rank)) continue;
+    if (first[n] == first[n + 1] || node == own) continue;
     const auto mine = std::span(parts).subspan(static_cast<std::size_t>(first[n]),
                                                static_cast<std::size_t>(first[n + 1] - first[n]));
     NodeFlow& flow = plan.flows.emplace_back();
@@ -86,8 +90,8 @@ NodePlan plan_nodes(int rank, const Layout& layout, const plan::NodeMap& map, co
     } else {
       for (const plan::NodePart& part : mine) flow.bytes += part.blocks->bytes;
     }
-    flow.chunk = plan::chunk_bytes(flow.bytes, static_cast<int>(map.ranks(node).size()), limits.least_chunk,
-                                   limits.most_chunk);
+    flow.shares = plan::lane_shares(source, node, static_cast<int>(map.ranks(node).size()), flow.bytes,
+                                    limits.least_chunk);
   }
   return plan;
 }
@@ -115,9 +119,9 @@ Cost node_cost(int rank, const Layout& layout, const plan::NodeMap& map, const L
   const NodePlan plan = plan_nodes(rank, layout, map, limits);
   cost.memory = plan.memory() + map.memory();
   for (const NodeFlow& flow : plan.flows) {
-    const std::int64_t chunks = divide_up(flow.bytes, flow.chunk);
-    cost.messages += chunks;
-    cost.endpoints += std::min(chunks, static_cast<std::int64_t>(map.ranks(flow.node).size()));
+    for (const plan::LaneShare& share : flow.shares)
+      cost.messages += divide_up(share.end - share.begin, limits.most_chunk);
+    cost.endpoints += static_cast<std::int64_t>(flow.shares.size());
     cost.wire_bytes += flow.bytes;
     cost.list_bytes += static_cast<std::int64_t>((flow.send.offsets.size() + flow.send.deliveries.size()) *
                                                  sizeof(plan::Delivery));
@@ -134,11 +138,12 @@ Heaviest heaviest_nic(const Traffic& traffic, const ScaleCase& what, const Limit
   traffic.visit_flows([&](const Flow& flow) {
     for (std::int64_t local = 0; local < what.per_node; ++local)
       direct[nic(flow.node, local)] += static_cast<double>(flow.to[static_cast<std::size_t>(local)]);
-    const std::int64_t chunk = plan::chunk_bytes(flow.unique, lanes, limits.least_chunk, limits.most_chunk);
-    for (std::int64_t i = 0; i * chunk < flow.unique; ++i) {
-      const int lane = plan::lane(static_cast<int>(flow.source), static_cast<int>(flow.node), i, lanes);
-      node[nic(flow.node, lane)] += static_cast<double>(std::min(chunk, flow.unique - i * chunk));
-    }
+    if (flow.unique == 0) return;
+    const plan::LaneSource source{static_cast<int>(flow.source),
+                                  static_cast<int>(flow.source % what.per_node), lanes};
+    for (const plan::LaneShare& share :
+         plan::lane_shares(source, static_cast<int>(flow.node), lanes, flow.unique, limits.least_chunk))
+      node[nic(flow.node, share.lane)] += static_cast<double>(share.end - share.begin);
   });
   const auto ratio = [&](const std::vector<double>& loads) {
     double most = 0, sum = 0;

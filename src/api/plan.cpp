@@ -89,6 +89,10 @@ MPIX_Layout_stats stats_of(PlanState& state) {
   stats.net_bytes = state.traffic.net;
   stats.chunks = state.traffic.chunks;
   stats.net_saved_bytes = state.traffic.saved;
+  stats.forwarded_nodes = static_cast<std::int64_t>(state.bound->routes.size());
+  stats.net_given_bytes = state.traffic.given;
+  stats.net_helped_bytes = state.traffic.helped;
+  stats.net_forwarded_bytes = state.traffic.forwarded;
   return stats;
 }
 

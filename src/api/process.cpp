@@ -53,7 +53,7 @@ std::shared_ptr<transport::ucx::UcxWorker> Process::network() {
   const std::lock_guard guard(making_);
   if (network_ == nullptr) {
     Config config = config_;
-    config.net_devices = topology::choose_devices(config.net_devices);
+    config.net_devices = devices_ = topology::choose_devices(config.net_devices);
     network_ = std::make_shared<transport::ucx::UcxWorker>(config);
     log::info("network: ", network_->description(),
               "; devices: ", config.net_devices.empty() ? "UCX's own choice" : config.net_devices);

@@ -29,6 +29,8 @@ class Process {
   const memory::Staging& staging();
   /// The worker for other nodes; made on the first call. Throws Error.
   std::shared_ptr<transport::ucx::UcxWorker> network();
+  /// The network devices that it uses; empty: UCX's own choice.
+  const std::string& devices() const noexcept { return devices_; }
   /// The worker if it was made, without making it; and its end, when no communicator uses it any more.
   transport::ucx::UcxWorker* made_network() const noexcept { return network_.get(); }
   void drop_network() noexcept { network_.reset(); }
@@ -45,9 +47,10 @@ class Process {
   const kernels::HostKernels* kernels_ = nullptr;
   memory::SharedAllocator allocator_;
   std::shared_ptr<memory::MappingCache> mappings_;
-  std::mutex making_;  // of the following two
+  std::mutex making_;  // of the following
   std::unique_ptr<memory::Staging> staging_;
   std::shared_ptr<transport::ucx::UcxWorker> network_;
+  std::string devices_;
   std::atomic<std::uint64_t> number_{0};
 };
 

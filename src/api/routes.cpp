@@ -2,7 +2,10 @@
 #include "api/routes.hpp"
 
 #include <algorithm>
+#include <cstdint>
+#include <functional>
 #include <optional>
+#include <string>
 
 #include "api/agree.hpp"
 #include "api/network.hpp"
@@ -93,6 +96,14 @@ std::vector<int> node_numbers(MPI_Comm comm, const topology::Node& node) {
   return numbers;
 }
 
+/// Whether any two ranks of the node use different network devices. Collective over the node.
+bool devices_differ(const topology::Node& node) {
+  const auto mine = static_cast<std::uint64_t>(std::hash<std::string>()(Process::get().devices()));
+  std::uint64_t bounds[2] = {mine, ~mine};
+  check_mpi(MPI_Allreduce(MPI_IN_PLACE, bounds, 2, MPI_UINT64_T, MPI_MAX, node.comm.get()), "MPI_Allreduce");
+  return bounds[0] != ~bounds[1];
+}
+
 /// What forwarding between nodes needs; a node of one rank forwards to itself.
 void add_forwarding(Routes& routes, MPI_Comm comm, const topology::Node& node) {
   if (!all_agree(comm, Process::get().config().route != Route::direct)) return;
@@ -103,6 +114,7 @@ void add_forwarding(Routes& routes, MPI_Comm comm, const topology::Node& node) {
   if (!all_agree(comm, works)) return;
   routes.nodes = plan::NodeMap(node_numbers(comm, node));
   routes.packet_network = make_network(comm);
+  routes.devices_differ = devices_differ(node);
   routes.packet_node = std::move(packets);
   routes.board = std::move(board);
 }

@@ -25,6 +25,7 @@ struct Routes {
   std::unique_ptr<transport::Transport> packet_node;  ///< null where this rank is alone on its node
   std::unique_ptr<memory::Board> board;
   plan::NodeMap nodes;
+  bool devices_differ = false;  ///< between ranks of this node
 
   /// The transport that reaches `peer`.
   transport::Transport& to(int peer) const;

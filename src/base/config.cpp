@@ -170,6 +170,11 @@ std::vector<ConfigRow> make_table() {
        "them; auto: where that saves enough",
        true, [](Config& c, View v) { return set_named(kRoutes, c.route, v); },
        [](const Config& c) { return get_named(kRoutes, c.route); }},
+      {"helpers", "off|auto|on", "auto",
+       "ranks that have sent what they have for other nodes send for loaded ranks of their node; auto: where "
+       "the ranks of the node use different network devices",
+       true, [](Config& c, View v) { return set_named(kChoices, c.helpers, v); },
+       [](const Config& c) { return get_named(kChoices, c.helpers); }},
       {"net_devices", "list", "",
        "network devices, as in UCX_NET_DEVICES; of several such lists with semicolons between them, each "
        "rank of a node takes the next; empty: of several fabric ports the nearest, else UCX's own choice",

@@ -36,6 +36,7 @@ struct Config {
   std::int64_t spin = 2000;                            ///< polls before a waiting rank yields
   Progress progress = Progress::automatic;             ///< who completes requests
   Route route = Route::automatic;                      ///< between nodes: direct, or through forwarders
+  Choice helpers = Choice::automatic;                  ///< idle ranks send for loaded ones of their node
   std::string net_devices;  ///< UCX devices to use, maybe a list for each rank of a node; may be empty
 };
 

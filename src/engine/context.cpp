@@ -14,6 +14,9 @@ Traffic& Traffic::operator+=(const Traffic& other) noexcept {
   net += other.net;
   chunks += other.chunks;
   saved += other.saved;
+  given += other.given;
+  helped += other.helped;
+  forwarded += other.forwarded;
   return *this;
 }
 

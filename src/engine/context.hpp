@@ -27,6 +27,9 @@ struct Context {
 /// Bytes that left this rank, by way.
 struct Traffic {
   std::int64_t self = 0, inlined = 0, ring = 0, mapped = 0, attached = 0, net = 0, chunks = 0, saved = 0;
+  std::int64_t given = 0;      ///< of `net`, what other ranks of the node sent for this one
+  std::int64_t helped = 0;     ///< sent to other nodes for other ranks of the node
+  std::int64_t forwarded = 0;  ///< that came from other nodes in packets, for any rank of the node
 
   Traffic& operator+=(const Traffic& other) noexcept;
 };

@@ -2,6 +2,7 @@
 #include "engine/engine.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/log.hpp"
 #include "base/text.hpp"
@@ -87,6 +88,19 @@ void Engine::log_choice(const BoundPlan& bound) const {
             " by them; other nodes get theirs rank by rank (MPIX_LAYOUT_ROUTE)");
 }
 
+/// What this rank's network interface had to do, for the first exchange that used it; for all at debug.
+void Engine::log_load(const Exchange& exchange) {
+  const Traffic& traffic = exchange.traffic();
+  if (traffic.net == 0 && traffic.forwarded == 0 && traffic.helped == 0) return;
+  const log::Level level = std::exchange(load_logged_, true) ? log::Level::debug : log::Level::info;
+  const std::string& devices = relay_->devices();
+  log::print(level, "exchange ", exchange.number(), ", rank ", context_.rank, ", by ",
+             devices.empty() ? "the network devices that UCX chose" : devices, ": ",
+             traffic.net - traffic.given + traffic.helped, " bytes to other nodes, ", traffic.helped,
+             " of them for other ranks of this node; ", traffic.given, " more were sent by these; ",
+             traffic.forwarded, " bytes came to be forwarded");
+}
+
 Exchange* Engine::start(std::shared_ptr<const BoundPlan> plan, PlanLayouts layouts, const void* sendbuf,
                         void* recvbuf) {
   if (spare_.empty()) spare_.push_back(std::make_unique<Exchange>(context_));
@@ -103,6 +117,7 @@ void Engine::finish(Exchange* exchange) noexcept {
   const auto found = std::find_if(active_.begin(), active_.end(),
                                   [&](const Active& a) { return a.exchange.get() == exchange; });
   if (found == active_.end()) return;
+  if (relay_ != nullptr && log::enabled(log::Level::info)) log_load(*exchange);
   exchange->release();
   if (spare_.size() < kSpareExchanges) spare_.push_back(std::move(found->exchange));
   active_.erase(found);
@@ -154,27 +169,39 @@ bool Engine::progress() noexcept {
 bool Engine::progress_relay() noexcept {
   if (active_.empty()) return false;
   bool happened = false;
-  const Status status =
-      relay_->progress([this](const PacketHeader& header, std::span<const PacketEntry> entries,
-                              const std::byte* data) { return deliver(header, entries, data); },
-                       happened);
-  std::uint64_t through = exchanges_;
+  const Status status = relay_->progress(context_, *this, happened);
+  std::uint64_t through = exchanges_, idle = exchanges_;
   for (Active& active : active_) {
     if (!status.ok()) active.exchange->desert(status);
-    if (!active.exchange->finished()) through = std::min(through, active.exchange->number() - 1);
+    const std::uint64_t before = active.exchange->number() - 1;
+    if (!active.exchange->finished()) through = std::min(through, before);
+    if (!active.exchange->sent()) idle = std::min(idle, before);
     if (happened) active.stalled = false;
   }
   relay_->finished(through);
+  relay_->idle(idle);
   return happened;
 }
 
 Taken Engine::deliver(const PacketHeader& header, std::span<const PacketEntry> entries,
                       const std::byte* data) noexcept {
   if (header.exchange > exchanges_) return Taken::not_now;
+  Exchange* const exchange = active(header.exchange);
+  return exchange == nullptr ? Taken::all : exchange->take(header.source, entries, data);
+}
+
+Exchange* Engine::active(std::uint64_t exchange) noexcept {
   for (Active& active : active_)
-    if (active.exchange->number() == header.exchange)
-      return active.exchange->take(header.source, entries, data);
-  return Taken::all;
+    if (active.exchange->number() == exchange) return active.exchange.get();
+  return nullptr;
+}
+
+void Engine::forwarded(std::uint64_t exchange, std::int64_t bytes) noexcept {
+  if (Exchange* const found = active(exchange); found != nullptr) found->count_forwarded(bytes);
+}
+
+void Engine::helped(std::uint64_t exchange, std::int64_t bytes) noexcept {
+  if (Exchange* const found = active(exchange); found != nullptr) found->count_helped(bytes);
 }
 
 /// Whether all ranks of this node are alive, where exchanges depend on them.

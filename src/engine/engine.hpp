@@ -22,7 +22,7 @@ struct Surroundings {
 };
 
 /// Not thread-safe by itself: everything but lock() is called with the lock held.
-class Engine {
+class Engine final : RelayClient {
  public:
   /// `relay`: null where nothing is sent through forwarders, on all ranks alike.
   Engine(Context context, Config config, Surroundings surroundings, std::unique_ptr<Relay> relay = nullptr);
@@ -68,9 +68,13 @@ class Engine {
   void add_repeats(BoundPlan& bound) const;
   bool progress_relay() noexcept;
   Taken deliver(const PacketHeader& header, std::span<const PacketEntry> entries,
-                const std::byte* data) noexcept;
+                const std::byte* data) noexcept override;
+  void forwarded(std::uint64_t exchange, std::int64_t bytes) noexcept override;
+  void helped(std::uint64_t exchange, std::int64_t bytes) noexcept override;
+  Exchange* active(std::uint64_t exchange) noexcept;
   Status check_node() noexcept;
   void log_choice(const BoundPlan& bound) const;
+  void log_load(const Exchange& exchange);
   bool progress_transports() noexcept;
 
   Context context_;
@@ -85,6 +89,7 @@ class Engine {
   std::vector<std::unique_ptr<Exchange>> spare_;
   std::vector<std::pair<PlanKey, std::shared_ptr<const BoundPlan>>> recent_;  // most recently used first
   Clock::time_point last_check_{};
+  bool load_logged_ = false;
   Status transport_error_;
 };
 

@@ -116,6 +116,12 @@ bool Exchange::all_sent() const noexcept {
                      [](const NodeSender& sender) { return sender.done(); });
 }
 
+bool Exchange::sent() const noexcept {
+  return all_sent() && std::all_of(live_.begin(), live_.end(), [](const PairExchange& pair) {
+           return pair.sent() || pair.channel().same_node();
+         });
+}
+
 bool Exchange::lingering() const noexcept {
   return bound_->lingers && !deserted_ && !run_.context->relay->node_finished(run_.exchange);
 }

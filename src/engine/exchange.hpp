@@ -47,6 +47,8 @@ class Exchange {
   bool done() const noexcept { return finished() && !lingering(); }
   /// This rank has nothing left to do for itself.
   bool finished() const noexcept { return live_.empty() && self_left_ == 0 && all_sent(); }
+  /// This rank has nothing more to send to other nodes.
+  bool sent() const noexcept;
   std::uint64_t number() const noexcept { return run_.exchange; }
   /// Takes what a packet of `source` has for this rank.
   Taken take(int source, std::span<const PacketEntry> entries, const std::byte* data) noexcept;
@@ -55,6 +57,8 @@ class Exchange {
   /// What went wrong first; meaningful once done.
   const Status& error() const noexcept { return run_.error; }
   const Traffic& traffic() const noexcept { return run_.traffic; }
+  void count_forwarded(std::int64_t bytes) noexcept { run_.traffic.forwarded += bytes; }
+  void count_helped(std::int64_t bytes) noexcept { run_.traffic.helped += bytes; }
   /// Seconds without progress after which time_out() is due; 0 for never.
   double timeout() const noexcept { return bound_->config.timeout; }
   /// Drops the plan and the layouts of an exchange that is done.

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
-/// What one exchange sends to one other node in packets: every unique byte once, spread over the ranks of
-/// that node, each of which hands on what it gets.
+/// What one exchange sends to one other node in packets: every unique byte once, to ranks of that node that
+/// hand on what they get. Where it is much, ranks of the own node that have nothing more to send help.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <vector>
 
+#include "engine/errand_desk.hpp"
 #include "engine/packet.hpp"
 #include "engine/pair.hpp"
 
@@ -25,6 +27,9 @@ struct NodeRoute {
   std::size_t local_ranks = 0;
   plan::NodeSend send;
   std::vector<Lane> lanes;
+  /// For each rank of the own node, the rank of the other one to which it sends what it helps with. Empty
+  /// where nobody helps.
+  std::vector<int> helper_targets;
 };
 
 class NodeSender {
@@ -46,16 +51,20 @@ class NodeSender {
   struct Progress {
     UniqueCursor cursor;
     std::int64_t left = 0;
-    bool announced = false;
+    std::int64_t announced = 0;  ///< of `left`: the forwarder expects it, so it cannot be left to others
   };
   bool announce(Run& run, const NodeRoute::Lane& lane, Progress& progress) noexcept;
   bool push(Run& run, const NodeRoute::Lane& lane, Progress& progress) noexcept;
+  bool ask_for_help(Run& run) noexcept;
+  void leave_errand(Run& run, const ErrandDesk::Claim& claim, Progress& progress) noexcept;
+  bool collect_errands(Run& run) noexcept;
   bool fail(Run& run, const Status& status) noexcept;
 
   const NodeRoute* route_;
   bool done_ = false;
   std::vector<Progress> lanes_;
   PacketWriter writer_;
+  std::vector<ErrandDesk::Claim> errands_;
 };
 
 }  // namespace mpix::engine

@@ -6,6 +6,8 @@
 #include <utility>
 #include <vector>
 
+#include "engine/attach_copy.hpp"
+
 namespace mpix::engine {
 namespace {
 
@@ -152,10 +154,29 @@ PacketWriter::Measure PacketWriter::measure(std::size_t room, const plan::NodeSe
   return measured;
 }
 
-PacketExtent PacketWriter::write(std::span<std::byte> room, const PacketHeader& header,
-                                 const plan::NodeSend& send, UniqueCursor& cursor, std::int64_t most,
-                                 const kernels::HostKernels& kernels, const std::byte* base,
-                                 kernels::Stores stores) noexcept {
+Status PacketSource::read(const plan::NodeSend& send, UniqueCursor at, std::byte* out, std::size_t bytes,
+                          kernels::Stores stores) const noexcept {
+  kernels::Cursor from{at.range, at.within};
+  if (attached == 0) {
+    kernels->gather(base, send.blocks(), from, out, bytes, stores);
+    return {};
+  }
+  const auto total = static_cast<std::int64_t>(bytes);
+  kernels::Blocks target;
+  target.bytes = target.run = total;
+  target.nruns = 1;
+  kernels::Cursor to;
+  for (std::int64_t done = 0, copied = 0; done < total; done += copied) {
+    Status status = attach_copy(attached, {out, target, to},
+                                {const_cast<std::byte*>(base), send.blocks(), from}, total - done, copied);
+    if (!status.ok()) return status;
+  }
+  return {};
+}
+
+Status PacketWriter::write(std::span<std::byte> room, const PacketHeader& header, const plan::NodeSend& send,
+                           UniqueCursor& cursor, std::int64_t most, const PacketSource& source,
+                           kernels::Stores stores, PacketExtent& extent) noexcept {
   const Measure measured = measure(room.size(), send, cursor, most);
   PacketHeader full = header;
   full.dests = measured.dests;
@@ -186,10 +207,10 @@ PacketExtent PacketWriter::write(std::span<std::byte> room, const PacketHeader& 
     delivered += bytes * (send.first[range + 1] - send.first[range]);
     advance(send, at, bytes);
   }
-  kernels::Cursor from{cursor.range, cursor.within};
-  kernels.gather(base, send.blocks(), from, room.data() + full.data, full.bytes, stores);
+  Status status = source.read(send, cursor, room.data() + full.data, full.bytes, stores);
   cursor = measured.end;
-  return {full.data + full.bytes, measured.bytes, delivered};
+  extent = {full.data + full.bytes, measured.bytes, delivered};
+  return status;
 }
 
 }  // namespace mpix::engine

@@ -6,11 +6,14 @@
 /// In memory: PacketHeader, PacketEntry[entries], PacketDest[dests], padding to a line, data.
 #pragma once
 
+#include <sys/types.h>
+
 #include <cstddef>
 #include <cstdint>
 #include <span>
 #include <vector>
 
+#include "base/status.hpp"
 #include "kernels/host.hpp"
 #include "plan/node_send.hpp"
 
@@ -81,6 +84,17 @@ struct PacketExtent {
   std::int64_t delivered = 0;
 };
 
+/// Where unique bytes are read from.
+struct PacketSource {
+  const std::byte* base = nullptr;  ///< of the send buffer
+  const kernels::HostKernels* kernels = nullptr;
+  pid_t attached = 0;  ///< not 0: `base` is an address in that process, read by cross-memory attach
+
+  /// Reads `bytes` bytes from `at` on into `out`. Status (peer) where attach fails.
+  Status read(const plan::NodeSend& send, UniqueCursor at, std::byte* out, std::size_t bytes,
+              kernels::Stores stores) const noexcept;
+};
+
 /// Makes packets of a NodeSend for one node. Keeps scratch memory between packets.
 class PacketWriter {
  public:
@@ -88,10 +102,11 @@ class PacketWriter {
   explicit PacketWriter(std::size_t local_ranks) : counts_(local_ranks) {}
 
   /// Writes as many of the next `most` unique bytes into `room` as fit, which is at least one byte where room
-  /// has kMinPacketRoom and no range has more than kMostDeliveries deliveries. Advances `cursor`.
-  PacketExtent write(std::span<std::byte> room, const PacketHeader& header, const plan::NodeSend& send,
-                     UniqueCursor& cursor, std::int64_t most, const kernels::HostKernels& kernels,
-                     const std::byte* base, kernels::Stores stores) noexcept;
+  /// has kMinPacketRoom and no range has more than kMostDeliveries deliveries. Advances `cursor`; sets
+  /// `extent`. Fails where the source cannot be read.
+  Status write(std::span<std::byte> room, const PacketHeader& header, const plan::NodeSend& send,
+               UniqueCursor& cursor, std::int64_t most, const PacketSource& source, kernels::Stores stores,
+               PacketExtent& extent) noexcept;
 
  private:
   struct Measure {

@@ -36,6 +36,17 @@ std::int64_t mean_run(const kernels::Blocks& blocks) noexcept {
 
 }  // namespace
 
+std::optional<BufferPlace> Run::mapped_place() {
+  if (!config->mapped || context->allocator == nullptr) return {};
+  if (!shared_place) shared_place = context->allocator->find(send_base, plan->send_lb, plan->send_ub);
+  if (!*shared_place) return {};
+  return BufferPlace{Reach::mapped, ::getpid(), (*shared_place)->segment, (*shared_place)->offset};
+}
+
+BufferPlace Run::attached_place() const noexcept {
+  return {Reach::attached, ::getpid(), {}, reinterpret_cast<std::intptr_t>(send_base)};
+}
+
 void PairExchange::enter(const Run& run) {
   link_->announcing.join(run.exchange);
   link_->meeting.join(run.exchange);
@@ -60,7 +71,7 @@ bool PairExchange::announce(Run& run) noexcept {
     run.context->kernels->gather(run.send_base, *pair_->send, send_cursor_, room, announcement.inline_bytes,
                                  kernels::Stores::cached);
     sent_ = send_total();
-    run.traffic.inlined += sent_;
+    (channel().same_node() ? run.traffic.inlined : run.traffic.net) += sent_;
   }
   const Status status = channel().announce_commit(announcement);
   if (!status.ok()) {
@@ -148,21 +159,13 @@ void PairExchange::choose_reach(Run& run, std::uint32_t abilities) noexcept {
   const std::int64_t share = send_total() / kPipelineDepth;
   chunk_bytes_ = static_cast<std::size_t>(std::min(std::max(share, kShortestChunk), limit));
   if (run.plan->in_place) return;  // the peer would read what this rank overwrites
-  if ((abilities & transport::kCanMap) != 0 && run.config->mapped && run.context->allocator != nullptr) {
-    if (!run.shared_place)
-      run.shared_place = run.context->allocator->find(run.send_base, run.plan->send_lb, run.plan->send_ub);
-    if (*run.shared_place) {
-      place_ =
-          BufferPlace{Reach::mapped, ::getpid(), (*run.shared_place)->segment, (*run.shared_place)->offset};
-      return;
-    }
-  }
+  if ((abilities & transport::kCanMap) != 0) place_ = run.mapped_place();
+  if (place_) return;
   if (repeats_ != nullptr) return;  // each is read once, and not by the peer again and again
   const bool wanted =
       run.config->attach == Choice::on ||
       (run.config->attach == Choice::automatic && mean_run(*pair_->send) >= run.config->attach_block);
-  if ((abilities & transport::kCanAttach) != 0 && wanted)
-    place_ = BufferPlace{Reach::attached, ::getpid(), {}, reinterpret_cast<std::intptr_t>(run.send_base)};
+  if ((abilities & transport::kCanAttach) != 0 && wanted) place_ = run.attached_place();
 }
 
 bool PairExchange::push(Run& run) noexcept {
@@ -213,8 +216,12 @@ Status PairExchange::push_packet(Run& run, std::span<std::byte> room) noexcept {
     return {Code::no_memory, error.what()};
   }
   const auto stores = channel().past_caches() ? kernels::Stores::streaming : kernels::Stores::cached;
-  const PacketExtent extent = run.writer->write(room, header, *repeats_, repeats_cursor_, INT64_MAX,
-                                                *run.context->kernels, run.send_base, stores);
+  PacketExtent extent;
+  const PacketSource source{run.send_base, run.context->kernels};
+  if (Status status =
+          run.writer->write(room, header, *repeats_, repeats_cursor_, INT64_MAX, source, stores, extent);
+      !status.ok())
+    return status;
   const Chunk chunk{run.exchange, sent_, extent.delivered, Payload::packet,
                     static_cast<std::uint32_t>(extent.payload)};
   sent_ += extent.delivered;

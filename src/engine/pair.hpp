@@ -35,6 +35,10 @@ struct Run {
   void fail(Status status) noexcept {
     if (error.ok()) error = std::move(status);
   }
+  /// The send buffer for other ranks of the node: mapped; empty where it cannot be, or is not to be.
+  std::optional<BufferPlace> mapped_place();
+  /// The same for cross-memory attach.
+  BufferPlace attached_place() const noexcept;
 };
 
 /// Where bytes go that do not come in order.
@@ -63,6 +67,8 @@ class PairExchange {
   /// Does what can be done now; returns whether that was anything.
   bool step(Run& run) noexcept;
   bool done() const noexcept { return done_; }
+  /// Nothing is left for this pair to send.
+  bool sent() const noexcept { return sender_ != nullptr || !sending_ || sent_ == send_total(); }
   /// Gives up what is not done yet and leaves the link to later exchanges.
   void abandon(const Run& run) noexcept;
 

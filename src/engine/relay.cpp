@@ -23,7 +23,9 @@ Relay::Relay(RelayParts parts)
       node_(parts_.nodes.node_of(parts_.rank)),
       self_(static_cast<std::size_t>(parts_.nodes.local_of(parts_.rank))),
       node_channels_(parts_.nodes.ranks(node_).size()),
-      seen_finished_(parts_.nodes.ranks(node_).size()) {}
+      seen_finished_(parts_.nodes.ranks(node_).size()) {
+  if (parts_.node != nullptr) desk_.emplace(*parts_.board, self_);
+}
 
 Channel& Relay::network_channel(int rank) {
   return *source(rank).channel;
@@ -55,13 +57,29 @@ void Relay::finished(std::uint64_t exchange) noexcept {
   if (mine.load(std::memory_order_relaxed) < exchange) mine.store(exchange, std::memory_order_release);
 }
 
+/// Errands may now come: whether this rank can read the others' memory has to be known.
+void Relay::idle(std::uint64_t exchange) noexcept {
+  if (!desk_) return;
+  if (!std::exchange(knows_attach_, true)) {
+    bool attaches = true;
+    try {
+      for (std::size_t local = 0; local < node_channels_.size(); ++local)
+        if (local != self_) attaches &= (node_channel(local).abilities() & transport::kCanAttach) != 0;
+    } catch (const std::exception&) {  // whoever needs the channel will say so
+      attaches = false;
+    }
+    if (attaches) desk_->set_attaches();
+  }
+  desk_->idle(exchange);
+}
+
 bool Relay::node_finished(std::uint64_t exchange) noexcept {
   for (std::size_t local = 0; local < seen_finished_.size(); ++local) {
     if (seen_finished_[local] >= exchange) continue;
     seen_finished_[local] = parts_.board->line(local).finished.load(std::memory_order_acquire);
     if (seen_finished_[local] < exchange) return false;
   }
-  return true;
+  return !desk_ || desk_->flushed();
 }
 
 int Relay::awaited(std::uint64_t exchange) const noexcept {
@@ -70,25 +88,34 @@ int Relay::awaited(std::uint64_t exchange) const noexcept {
   return -1;
 }
 
-Status Relay::progress(const Deliver& deliver, bool& happened) noexcept {
+Status Relay::progress(const Context& context, RelayClient& client, bool& happened) noexcept {
   Status status = greet(happened);
   for (std::size_t i = 0; i < sources_.size() && status.ok(); ++i)
-    status = take_network(*sources_[i], deliver, happened);
+    status = take_network(*sources_[i], client, happened);
+  if (!desk_ || !status.ok()) return status;
+  status = desk_->progress(
+      context, [this](int rank) -> Channel& { return network_channel(rank); },
+      [&client](std::uint64_t exchange, std::int64_t bytes) { client.helped(exchange, bytes); }, happened);
+  return status.ok() ? take_node(client, happened) : status;
+}
+
+/// Looks at the node's channels if there may be something in them.
+Status Relay::take_node(RelayClient& client, bool& happened) noexcept {
   const std::uint64_t bell = parts_.board->line(self_).bell.load(std::memory_order_acquire);
-  if (parts_.node == nullptr || (bell == bell_ && !more_)) return status;
+  if (bell == bell_ && !more_) return {};
   bell_ = bell;
   more_ = false;
-  for (std::size_t local = 0; local < node_channels_.size() && status.ok(); ++local)
-    if (local != self_) {
-      try {
-        status = take_node(node_channel(local), deliver, happened);
-      } catch (const Error& error) {
-        status = error.status();
-      } catch (const std::exception& error) {
-        status = {Code::no_memory, error.what()};
-      }
+  try {
+    for (std::size_t local = 0; local < node_channels_.size(); ++local) {
+      if (local == self_) continue;
+      if (Status status = take_node(node_channel(local), client, happened); !status.ok()) return status;
     }
-  return status;
+    return {};
+  } catch (const Error& error) {
+    return error.status();
+  } catch (const std::exception& error) {
+    return {Code::no_memory, error.what()};
+  }
 }
 
 /// Makes channels to ranks that have announced packets.
@@ -106,7 +133,7 @@ Status Relay::greet(bool& happened) {
   }
 }
 
-Status Relay::take_network(Source& from, const Deliver& deliver, bool& happened) noexcept {
+Status Relay::take_network(Source& from, RelayClient& client, bool& happened) noexcept {
   while (const transport::AnnouncementView* const view = from.channel->announcement()) {
     from.channel->expect(view->header.send_bytes);
     from.channel->pop_announcement();
@@ -116,7 +143,8 @@ Status Relay::take_network(Source& from, const Deliver& deliver, bool& happened)
     PacketView packet;
     if (!read_packet(chunk->payload, chunk->header.payload_bytes, packet)) return bad_packet(from.rank);
     Status status;
-    if (!hand_out(from, packet, deliver, happened, status)) return status;
+    if (!hand_out(from, packet, client, happened, status)) return status;
+    client.forwarded(packet.header.exchange, packet.header.bytes);
     from.dest = from.entry = from.within = 0;
     from.channel->pop_chunk();
     happened = true;
@@ -125,7 +153,7 @@ Status Relay::take_network(Source& from, const Deliver& deliver, bool& happened)
 }
 
 /// Whether every receiver has its part.
-bool Relay::hand_out(Source& from, const PacketView& packet, const Deliver& deliver, bool& happened,
+bool Relay::hand_out(Source& from, const PacketView& packet, RelayClient& client, bool& happened,
                      Status& status) {
   for (; from.dest < packet.dests.size(); ++from.dest, from.entry = from.within = 0) {
     const PacketDest& dest = packet.dests[from.dest];
@@ -135,7 +163,7 @@ bool Relay::hand_out(Source& from, const PacketView& packet, const Deliver& deli
       return false;
     }
     if (local == self_) {
-      if (deliver(packet.header, packet.entries_of(dest), packet.data) == Taken::not_now) return false;
+      if (client.deliver(packet.header, packet.entries_of(dest), packet.data) == Taken::not_now) return false;
     } else if (!hand_to(from, packet, dest, happened, status)) {
       return false;
     }
@@ -167,12 +195,12 @@ bool Relay::hand_to(Source& from, const PacketView& packet, const PacketDest& de
   return true;
 }
 
-Status Relay::take_node(Channel& from, const Deliver& deliver, bool& happened) noexcept {
+Status Relay::take_node(Channel& from, RelayClient& client, bool& happened) noexcept {
   while (const ChunkView* const chunk = from.chunk()) {
     PacketView packet;
     if (!read_packet(chunk->payload, chunk->header.payload_bytes, packet) || packet.dests.size() != 1)
       return {Code::internal, "a rank of this node sent a packet that cannot be read"};
-    if (deliver(packet.header, packet.entries_of(packet.dests[0]), packet.data) == Taken::not_now) {
+    if (client.deliver(packet.header, packet.entries_of(packet.dests[0]), packet.data) == Taken::not_now) {
       more_ = true;
       return {};
     }

@@ -8,12 +8,14 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <memory>
+#include <optional>
+#include <string>
 #include <unordered_map>
 #include <vector>
 
 #include "engine/context.hpp"
+#include "engine/errand_desk.hpp"
 #include "engine/packet.hpp"
 #include "memory/board.hpp"
 #include "plan/nodes.hpp"
@@ -27,6 +29,8 @@ struct RelayParts {
   std::unique_ptr<memory::Board> board;     ///< of this rank's node
   transport::Transport* network = nullptr;  ///< for packets between nodes
   transport::Transport* node = nullptr;  ///< for packets inside the node; null where the rank is alone there
+  std::string devices;                   ///< that this rank uses between nodes, in words
+  bool devices_differ = false;           ///< from those of another rank of the node
 };
 
 /// What became of a packet's part for a rank of its own.
@@ -35,16 +39,29 @@ enum class Taken {
   not_now,  ///< the exchange is not ready for them
 };
 
-class Relay {
+/// Whose packets a relay moves.
+class RelayClient {
  public:
   /// Takes the part of a packet that is for this rank.
-  using Deliver =
-      std::function<Taken(const PacketHeader&, std::span<const PacketEntry>, const std::byte* data)>;
+  virtual Taken deliver(const PacketHeader& header, std::span<const PacketEntry> entries,
+                        const std::byte* data) noexcept = 0;
+  /// Bytes that have come from another node for this one's ranks, and that were sent to another node for one
+  /// of them.
+  virtual void forwarded(std::uint64_t exchange, std::int64_t bytes) noexcept = 0;
+  virtual void helped(std::uint64_t exchange, std::int64_t bytes) noexcept = 0;
 
+ protected:
+  ~RelayClient() = default;
+};
+
+class Relay {
+ public:
   explicit Relay(RelayParts parts);
 
   const plan::NodeMap& nodes() const noexcept { return parts_.nodes; }
   int node() const noexcept { return node_; }
+  const std::string& devices() const noexcept { return parts_.devices; }
+  bool devices_differ() const noexcept { return parts_.devices_differ; }
   /// Packets to `rank` on another node. Throws Error (peer, no_memory).
   transport::Channel& network_channel(int rank);
 
@@ -52,13 +69,17 @@ class Relay {
   void started(std::uint64_t exchange) noexcept;
   /// This rank has nothing left to do for itself in this exchange and all before it.
   void finished(std::uint64_t exchange) noexcept;
-  /// Whether that holds for every rank of the node.
+  /// This rank has sent what it has for other nodes in this exchange and all before it.
+  void idle(std::uint64_t exchange) noexcept;
+  /// Where it leaves errands to idle ranks of its node; null where it is alone there.
+  ErrandDesk* desk() noexcept { return desk_ ? &*desk_ : nullptr; }
+  /// Whether every rank of the node has finished, and all that this rank has sent for others has left it.
   bool node_finished(std::uint64_t exchange) noexcept;
   /// The rank of the node whose end of the exchange is awaited, for messages; -1 for none.
   int awaited(std::uint64_t exchange) const noexcept;
 
   /// Moves packets on; returns whether anything was moved. Not ok where a peer broke the protocol.
-  Status progress(const Deliver& deliver, bool& happened) noexcept;
+  Status progress(const Context& context, RelayClient& client, bool& happened) noexcept;
 
  private:
   /// A channel from another node and how far the packet at its head has been handed out.
@@ -72,10 +93,10 @@ class Relay {
 
   Source& source(int rank);
   Status greet(bool& happened);
-  Status take_network(Source& from, const Deliver& deliver, bool& happened) noexcept;
-  Status take_node(transport::Channel& from, const Deliver& deliver, bool& happened) noexcept;
-  bool hand_out(Source& from, const PacketView& packet, const Deliver& deliver, bool& happened,
-                Status& status);
+  Status take_network(Source& from, RelayClient& client, bool& happened) noexcept;
+  Status take_node(transport::Channel& from, RelayClient& client, bool& happened) noexcept;
+  Status take_node(RelayClient& client, bool& happened) noexcept;
+  bool hand_out(Source& from, const PacketView& packet, RelayClient& client, bool& happened, Status& status);
   bool hand_to(Source& from, const PacketView& packet, const PacketDest& dest, bool& happened,
                Status& status);
   transport::Channel& node_channel(std::size_t local);
@@ -89,6 +110,8 @@ class Relay {
   std::vector<std::uint64_t> seen_finished_;
   std::uint64_t bell_ = 0;
   bool more_ = false;  // packets were left in a node channel
+  std::optional<ErrandDesk> desk_;
+  bool knows_attach_ = false;
 };
 
 }  // namespace mpix::engine

@@ -56,25 +56,32 @@ std::unique_ptr<const plan::NodeSend> find_repeats(const kernels::Blocks* blocks
   return send;
 }
 
-/// Cuts the unique bytes into one part for each of the node's ranks, beginning with another one for every
-/// sender.
-std::vector<NodeRoute::Lane> make_lanes(const plan::NodeSend& send, std::span<const int> ranks, int first) {
-  const auto most = static_cast<std::int64_t>(ranks.size());
-  const std::int64_t count = std::clamp<std::int64_t>(send.unique_bytes / kShortestLane, 1, most);
+/// Cuts the unique bytes into what goes through each of the node's ranks.
+std::vector<NodeRoute::Lane> make_lanes(const plan::NodeSend& send, std::span<const plan::LaneShare> shares,
+                                        std::span<const int> ranks) {
   std::vector<NodeRoute::Lane> lanes;
   UniqueCursor at;
-  std::int64_t begin = 0;
-  for (std::int64_t i = 0; i < count; ++i) {
-    const std::int64_t end = send.unique_bytes * (i + 1) / count;
+  for (const plan::LaneShare& share : shares) {
     NodeRoute::Lane lane;
-    lane.rank = ranks[static_cast<std::size_t>((first + i) % most)];
+    lane.rank = ranks[static_cast<std::size_t>(share.lane)];
     lane.start = at;
-    lane.bytes = end - begin;
+    lane.bytes = share.end - share.begin;
     lanes.push_back(lane);
     advance(send, at, lane.bytes);
-    begin = end;
   }
   return lanes;
+}
+
+/// Less is not worth leaving parts of it to others.
+constexpr std::int64_t kLeastHelped = 512 << 10;
+
+/// See NodeRoute::helper_targets.
+std::vector<int> find_helper_targets(int ranks, std::span<const int> targets) {
+  std::vector<int> found;
+  for (int local = 0; local < ranks; ++local)
+    found.push_back(targets[static_cast<std::size_t>(
+        plan::opposite_lane(local, ranks, static_cast<int>(targets.size())))]);
+  return found;
 }
 
 }  // namespace
@@ -82,6 +89,9 @@ std::vector<NodeRoute::Lane> make_lanes(const plan::NodeSend& send, std::span<co
 void Engine::add_routes(BoundPlan& bound) {
   if (bound.config.route == Route::direct) return;
   const plan::NodeMap& nodes = relay_->nodes();
+  const bool helpers = bound.config.helpers == Choice::on ||
+                       (bound.config.helpers == Choice::automatic && relay_->devices_differ());
+  const std::int64_t least_helped = bound.config.helpers == Choice::on ? kShortestLane : kLeastHelped;
   const std::vector<std::size_t> senders = senders_by_node(bound.plan, nodes, relay_->node());
   bound.route_of.assign(bound.plan.pairs.size(), -1);
   for (std::size_t begin = 0, end = 0; begin < senders.size(); begin = end) {
@@ -100,9 +110,14 @@ void Engine::add_routes(BoundPlan& bound) {
     route.local_ranks = nodes.ranks(node).size();
     for (std::size_t i = begin; i < end; ++i)
       bound.route_of[senders[i]] = static_cast<int>(bound.routes.size());
-    const int first = plan::lane(context_.rank, node, 0, static_cast<int>(route.local_ranks));
-    route.lanes = make_lanes(route.send, nodes.ranks(node), first);
+    const auto own_ranks = static_cast<int>(nodes.ranks(relay_->node()).size());
+    const plan::LaneSource source{context_.rank, nodes.local_of(context_.rank), own_ranks};
+    const auto shares = plan::lane_shares(source, node, static_cast<int>(route.local_ranks),
+                                          route.send.unique_bytes, kShortestLane);
+    route.lanes = make_lanes(route.send, shares, nodes.ranks(node));
     for (NodeRoute::Lane& lane : route.lanes) lane.channel = &relay_->network_channel(lane.rank);
+    if (helpers && own_ranks > 1 && route.send.unique_bytes >= least_helped)
+      route.helper_targets = find_helper_targets(own_ranks, nodes.ranks(node));
     bound.routes.push_back(std::move(route));
   }
 }

@@ -33,7 +33,7 @@ module mpix_layout_types
 
   ! Statistics of a plan, as in the C header. Leave size as it is.
   type, bind(C), public :: MPIX_Layout_stats
-    integer(c_size_t) :: size = 152
+    integer(c_size_t) :: size = 184
     integer(c_int64_t) :: starts = 0
     integer(c_int64_t) :: completions = 0
     integer(c_int64_t) :: send_peers = 0
@@ -52,6 +52,10 @@ module mpix_layout_types
     integer(c_int64_t) :: net_bytes = 0
     integer(c_int64_t) :: chunks = 0
     integer(c_int64_t) :: net_saved_bytes = 0
+    integer(c_int64_t) :: forwarded_nodes = 0
+    integer(c_int64_t) :: net_given_bytes = 0
+    integer(c_int64_t) :: net_helped_bytes = 0
+    integer(c_int64_t) :: net_forwarded_bytes = 0
   end type MPIX_Layout_stats
 
   ! Error classes: the C library's variables of the same names, set at its first use in a process.

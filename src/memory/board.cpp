@@ -6,8 +6,9 @@ namespace mpix::memory {
 // Zeroed memory is a valid board.
 static_assert(std::atomic<std::uint64_t>::is_always_lock_free);
 
+// Pages of errand rooms that nobody writes to are never made.
 Board::Board(std::size_t ranks)
-    : own_(Segment::create(ranks * sizeof(Line))),
+    : own_(Segment::create(ranks * (sizeof(Line) + kErrands * kErrandRoom))),
       lines_(reinterpret_cast<Line*>(own_->data())),
       ranks_(ranks) {}
 

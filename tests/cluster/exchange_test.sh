@@ -45,12 +45,13 @@ mpi_test() {
 }
 
 # wire_bytes NICS RANKS TRAFFIC: what crosses the network is little more than every row once for each node that needs it,
-# and the interfaces take in as much as the traffic lets them.
+# and the interfaces take in as much as the traffic lets them. Work is shared out by how fast it is done, so the two
+# interfaces of a node are level where they are what limits it: on slow links.
 wire_bytes() {
-  local nics=$1 ranks=$2 traffic=$3 devices=
-  [[ $nics == 1 ]] || devices='eth0;eth1'
-  MPIX_LAYOUT_NET_DEVICES=$devices cluster --nodes 4 --ranks-per-node "$ranks" --nics "$nics" --count -- \
-    "$top_builddir/osu_moe_dispatch" --traffic "$traffic" --row 16384 --baseline none -i 4 -x 0 -c
+  local nics=$1 ranks=$2 traffic=$3 devices= rate=()
+  [[ $nics == 1 ]] || { devices='eth0;eth1'; rate=(--rate 500mbit); }
+  MPIX_LAYOUT_NET_DEVICES=$devices cluster --nodes 4 --ranks-per-node "$ranks" --nics "$nics" "${rate[@]}" \
+    --count -- "$top_builddir/osu_moe_dispatch" --traffic "$traffic" --row 16384 --baseline none -i 4 -x 0 -c
   local status=$?
   # Four exchanges that are timed, and two that are checked. Framing and what the MPI sends take some more.
   local right
@@ -60,7 +61,7 @@ wire_bytes() {
     END {
       share = unique > 0 ? sent / (6 * unique) : 0
       level = n > 0 ? most * n / all : 0
-      right = status == 0 && n == 4 * nics && share > 0.99 && share < 1.06 && level < 1.1
+      right = status == 0 && n == 4 * nics && share > 0.99 && share < 1.06 && level < 1.15
       print (right ? "yes" : "no") " wire " share " level " level
     }' "$output")
   verdict "$traffic, 4 nodes of $ranks ranks and $nics interfaces: ${right#* }" "${right%% *}"
@@ -86,7 +87,7 @@ killed_forwarder() {
 
 mpi_test 2 1 exchange auto
 mpi_test 2 2,3 exchange forward
-mpi_test 4 3,1,2,2 exchange forward
+MPIX_LAYOUT_HELPERS=on mpi_test 4 3,1,2,2 exchange forward
 mpi_test 4 3,1,2,2 requests forward
 mpi_test 4 2 plans auto
 mpi_test 2 3,2 mismatch forward --size 5

@@ -8,7 +8,6 @@
 #include <algorithm>
 #include <cmath>
 #include <numeric>
-#include <set>
 #include <vector>
 
 #include "plan/nodes.hpp"
@@ -20,43 +19,78 @@ namespace {
 
 using test::Rng;
 
-/// Adds a flow of `bytes` bytes in chunks of `chunk` bytes to the lanes' loads.
-void add_flow(std::vector<std::int64_t>& loads, int source, int node, std::int64_t bytes,
-              std::int64_t chunk) {
-  for (std::int64_t i = 0; i * chunk < bytes; ++i)
-    loads[static_cast<std::size_t>(lane(source, node, i, static_cast<int>(loads.size())))] +=
-        std::min(chunk, bytes - i * chunk);
+using Loads = std::vector<std::int64_t>;
+
+void add_flow(Loads& loads, const LaneSource& source, int node, std::int64_t bytes, std::int64_t least) {
+  for (const LaneShare& share : lane_shares(source, node, static_cast<int>(loads.size()), bytes, least))
+    loads[static_cast<std::size_t>(share.lane)] += share.end - share.begin;
 }
 
-double over_the_mean(const std::vector<std::int64_t>& loads) {
+double over_the_mean(const Loads& loads) {
   const auto sum = static_cast<double>(std::accumulate(loads.begin(), loads.end(), std::int64_t{0}));
   return static_cast<double>(*std::max_element(loads.begin(), loads.end())) -
          sum / static_cast<double>(loads.size());
 }
 
-TEST(Lanes, ChunksGoRound) {
+TEST(Lanes, SharesCoverTheFlow) {
   Rng rng(base_seed());
-  for (int round = 0; round < 2000; ++round) {
-    const int lanes = static_cast<int>(rng.between(1, 64));
-    const int source = static_cast<int>(rng.magnitude(1 << 30));
-    const int node = static_cast<int>(rng.magnitude(1 << 30));
-    const std::int64_t chunk = rng.magnitude(std::int64_t{1} << 62);
-    const int at = lane(source, node, chunk, lanes);
-    ASSERT_GE(at, 0);
-    ASSERT_LT(at, lanes);
-    EXPECT_EQ(lane(source, node, chunk + 1, lanes), (at + 1) % lanes);
+  for (int round = 0; round < 5000; ++round) {
+    const int ranks = static_cast<int>(rng.between(1, 64)), lanes = static_cast<int>(rng.between(1, 64));
+    const LaneSource source{static_cast<int>(rng.magnitude(1 << 30)),
+                            static_cast<int>(rng.between(0, ranks - 1)), ranks};
+    const std::int64_t bytes = 1 + rng.magnitude(std::int64_t{1} << 62);
+    const std::int64_t least = rng.magnitude(1 << 20);
+    const auto shares = lane_shares(source, static_cast<int>(rng.magnitude(1 << 30)), lanes, bytes, least);
+    std::int64_t end = 0;
+    int lane = -1;
+    for (const LaneShare& share : shares) {
+      ASSERT_EQ(share.begin, end);
+      ASSERT_LT(share.begin, share.end);
+      ASSERT_GT(share.lane, lane);
+      end = share.end;
+      lane = share.lane;
+    }
+    ASSERT_EQ(end, bytes);
+    ASSERT_GE(shares.front().lane, 0);
+    ASSERT_LT(lane, lanes);
+    if (bytes < least) {
+      EXPECT_EQ(shares.size(), 1u);
+    }
   }
 }
 
-/// One chunk of each of every n-th rank, the pattern that rules such as "the same place on the other node"
-/// put on one lane: level to within a few chunks, at every number of sources.
-TEST(Lanes, FirstChunksAreLevel) {
+/// Between nodes of as many ranks, a rank talks with its counterparts only.
+TEST(Lanes, Rails) {
+  for (int ranks : {1, 2, 3, 8, 64})
+    for (int local = 0; local < ranks; ++local) {
+      const auto shares = lane_shares({100 + local, local, ranks}, 7, ranks, 1 << 20, 1 << 10);
+      ASSERT_EQ(shares.size(), 1u);
+      EXPECT_EQ(shares[0].lane, local);
+      EXPECT_EQ(opposite_lane(local, ranks, ranks), local);
+      EXPECT_EQ(opposite_lane(local, ranks, 1), 0);
+      EXPECT_EQ(opposite_lane(local, ranks, 2 * ranks), 2 * local + 1);
+    }
+}
+
+/// Ranks that send alike load all lanes alike, whatever the numbers of ranks.
+TEST(Lanes, LevelBetweenUnevenNodes) {
+  for (int ranks = 1; ranks <= 20; ++ranks)
+    for (int lanes = 1; lanes <= 20; ++lanes) {
+      Loads loads(static_cast<std::size_t>(lanes), 0);
+      for (int local = 0; local < ranks; ++local) add_flow(loads, {local, local, ranks}, 1, 1'000'000, 1);
+      EXPECT_LE(over_the_mean(loads), ranks) << ranks << " ranks to " << lanes << " lanes";
+    }
+}
+
+/// Of flows too short to be cut, from nodes of one rank: level to within a few, at every number of sources,
+/// whether the sources are consecutive ranks or every n-th rank.
+TEST(Lanes, ShortFlowsAreLevel) {
   for (int lanes : {2, 3, 4, 6, 8, 16, 64}) {
     for (int every : {1, 2, 3, 4, 5, 6, 7, 8, 12, 16, 24, 32, 64, 128, 256}) {
       for (int node : {0, 1, 2, 1000}) {
-        std::vector<std::int64_t> loads(static_cast<std::size_t>(lanes), 0);
+        Loads loads(static_cast<std::size_t>(lanes), 0);
         for (int n = 0; n < 512; ++n) {
-          add_flow(loads, n * every, node, 1, 1);
+          add_flow(loads, {n * every, 0, 1}, node, 1, 100);
           ASSERT_LE(over_the_mean(loads), 7) << lanes << " lanes, every " << every << "th rank, to " << node;
         }
       }
@@ -64,64 +98,38 @@ TEST(Lanes, FirstChunksAreLevel) {
   }
 }
 
-/// The first chunks of one source to many nodes do not all go to the same place there.
+/// Short flows of one source to many nodes do not all go to the same place there.
 TEST(Lanes, NodesDiffer) {
-  std::vector<std::int64_t> loads(8, 0);
-  for (int node = 0; node < 8192; ++node) add_flow(loads, 3, node, 1, 1);
+  Loads loads(8, 0);
+  for (int node = 0; node < 8192; ++node) add_flow(loads, {3, 0, 1}, node, 1, 100);
   EXPECT_LE(over_the_mean(loads), 200);
 }
 
-TEST(Lanes, ChunksOfEqualShares) {
-  Rng rng(base_seed());
-  for (int round = 0; round < 5000; ++round) {
-    const int lanes = static_cast<int>(rng.between(1, 64));
-    const std::int64_t least = 1 + rng.magnitude(1 << 16);
-    const std::int64_t most = least + rng.magnitude(1 << 20);
-    const std::int64_t bytes = 1 + rng.magnitude(least << 10);
-    const std::int64_t chunk = chunk_bytes(bytes, lanes, least, most);
-    ASSERT_GE(chunk, least);
-    ASSERT_LE(chunk, most);
-    std::vector<std::int64_t> loads(static_cast<std::size_t>(lanes), 0);
-    add_flow(loads, 0, 0, bytes, chunk);
-    const auto [low, high] = std::minmax_element(loads.begin(), loads.end());
-    const std::int64_t chunks = (bytes + chunk - 1) / chunk;
-    if (chunk == least) {
-      EXPECT_LE(*high - *low, least);
-    } else {
-      EXPECT_LE(*high - *low, (chunks / lanes + 1) * (lanes + 1)) << bytes << " in " << chunk;
-      EXPECT_LE(chunks, lanes * ((bytes / lanes + most) / most)) << "chunks are needlessly short";
-    }
-  }
-  EXPECT_EQ(chunk_bytes(std::int64_t{1} << 62, 64, 1, std::int64_t{1} << 40), std::int64_t{1} << 40);
-}
-
-/// Any sources, with any amounts: with the starts independent of the amounts, a lane's excess is a sum of
+/// Any sources, with any amounts: with the lanes independent of the amounts, a lane's excess is a sum of
 /// bounded terms, one a flow, that cancel; 3.5 times the root of their number is passed once in 10^10
 /// (Hoeffding). A rule that prefers a lane passes it soon.
 TEST(Lanes, RandomFlows) {
   for (std::uint64_t round = 0; round < 300; ++round) {
     Rng rng(test::mix(base_seed(), round));
     std::vector<int> numbers;
+    const auto ranks = rng.between(1, 16);
     for (int node = 0; node < 40; ++node)
-      for (std::int64_t r = rng.between(1, 16); r > 0; --r) numbers.push_back(node);
-    if (rng.chance(30)) rng.shuffle(numbers);
+      for (std::int64_t r = rng.chance(30) ? rng.between(1, 16) : ranks; r > 0; --r) numbers.push_back(node);
+    rng.shuffle(numbers);
     const NodeMap map(numbers);
     const int node = static_cast<int>(rng.between(0, map.nodes() - 1));
-    std::vector<std::int64_t> fixed(map.ranks(node).size(), 0), level = fixed;
-    constexpr std::int64_t kChunk = 1000, kLeast = 50;
+    Loads loads(map.ranks(node).size(), 0);
+    constexpr std::int64_t kMost = 20'000, kLeast = 50;
     int flows = 0;
     const int active = static_cast<int>(rng.between(5, 100));
-    for (int source = 0; source < map.nranks(); ++source) {
-      if (map.node_of(source) == node || !rng.chance(active)) continue;
-      const std::int64_t bytes = 1 + rng.magnitude(20 * kChunk);
+    for (int rank = 0; rank < map.nranks(); ++rank) {
+      const int from = map.node_of(rank);
+      if (from == node || !rng.chance(active)) continue;
       ++flows;
-      add_flow(fixed, source, node, bytes, kChunk);
-      add_flow(level, source, node, bytes,
-               chunk_bytes(bytes, static_cast<int>(level.size()), kLeast, kChunk));
+      add_flow(loads, {rank, map.local_of(rank), static_cast<int>(map.ranks(from).size())}, node,
+               1 + rng.magnitude(kMost), kLeast);
     }
-    EXPECT_LE(over_the_mean(fixed), kChunk * (3.5 * std::sqrt(flows) + 1)) << "round " << round;
-    // Each flow is off by a chunk of the least length, or by what rounding takes from its last round.
-    EXPECT_LE(over_the_mean(level), (kLeast + 17) * (3.5 * std::sqrt(flows) + 1)) << "round " << round;
+    EXPECT_LE(over_the_mean(loads), kMost * (3.5 * std::sqrt(flows) + 1)) << "round " << round;
   }
 }
 

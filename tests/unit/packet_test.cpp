@@ -12,67 +12,12 @@
 #include "kernels/host.hpp"
 #include "tests/support/rng.hpp"
 #include "tests/unit/node_plan_support.hpp"
+#include "tests/unit/packet_support.hpp"
 
 namespace mpix::engine {
 namespace {
 
 using test::Rng;
-
-/// What one rank sends to a node: for each receiver, segments of the send buffer.
-struct Traffic {
-  std::vector<std::vector<std::int64_t>> offsets, lengths;
-  std::vector<kernels::Blocks> blocks;
-  std::vector<plan::NodePart> parts;
-
-  Traffic(Rng& rng, std::size_t receivers, std::int64_t buffer) : offsets(receivers), lengths(receivers) {
-    const std::int64_t row = rng.between(1, 3000);
-    const bool even = rng.chance(50);
-    for (std::size_t local = 0; local < receivers; ++local)
-      for (std::int64_t left = rng.between(0, 60); left > 0; --left) {
-        const std::int64_t length = even ? row : rng.between(1, row);
-        const std::int64_t rows = (buffer - length) / row;
-        offsets[local].push_back(even || rng.chance(50) ? rng.between(0, rows) * row
-                                                        : rng.between(0, buffer - length));
-        lengths[local].push_back(length);
-      }
-    blocks.resize(receivers);
-    for (std::size_t local = 0; local < receivers; ++local) {
-      kernels::Blocks& b = blocks[local];
-      b.form = kernels::Form::segments;
-      b.nruns = static_cast<std::int64_t>(offsets[local].size());
-      b.offsets = offsets[local].data();
-      b.lengths = lengths[local].data();
-      for (const std::int64_t length : lengths[local]) b.bytes += length;
-      if (b.bytes > 0) parts.push_back({static_cast<std::int32_t>(local), &b});
-    }
-  }
-
-  /// What a receiver must have, byte by byte.
-  std::vector<std::byte> expected(std::size_t local, const std::vector<std::byte>& buffer) const {
-    std::vector<std::byte> bytes;
-    for (std::size_t i = 0; i < offsets[local].size(); ++i) {
-      const auto begin = buffer.begin() + offsets[local][i];
-      bytes.insert(bytes.end(), begin, begin + lengths[local][i]);
-    }
-    return bytes;
-  }
-};
-
-/// What receivers have got so far; counts how often each byte came.
-struct Received {
-  std::vector<std::byte> bytes;
-  std::vector<int> times;
-
-  explicit Received(std::size_t size) : bytes(size), times(size) {}
-  void take(std::span<const PacketEntry> entries, const std::byte* data) {
-    for (const PacketEntry& entry : entries) {
-      ASSERT_GE(entry.offset, 0);
-      ASSERT_LE(entry.offset + entry.bytes, static_cast<std::int64_t>(bytes.size()));
-      std::memcpy(bytes.data() + entry.offset, data + entry.data, entry.bytes);
-      for (std::int64_t i = 0; i < entry.bytes; ++i) ++times[static_cast<std::size_t>(entry.offset + i)];
-    }
-  }
-};
 
 /// Hands a packet's part for `dest` on in packets of at most `room` bytes, as a forwarder does.
 void hand_on(const PacketView& packet, const PacketDest& dest, std::size_t room, Received& to) {
@@ -96,7 +41,7 @@ TEST(Packet, EveryByteReachesEachOfItsPlacesOnce) {
     const auto receivers = static_cast<std::size_t>(rng.between(1, 6));
     std::vector<std::byte> buffer(static_cast<std::size_t>(rng.between(3000, 60000)));
     for (std::byte& byte : buffer) byte = static_cast<std::byte>(rng.bits());
-    const Traffic traffic(rng, receivers, static_cast<std::int64_t>(buffer.size()));
+    const NodeTraffic traffic(rng, receivers, static_cast<std::int64_t>(buffer.size()));
     if (traffic.parts.empty()) continue;
     const plan::NodeSend send = plan::make_node_send(traffic.parts);
     std::vector<Received> received;
@@ -105,12 +50,13 @@ TEST(Packet, EveryByteReachesEachOfItsPlacesOnce) {
 
     std::vector<std::byte> room(kMinPacketRoom + static_cast<std::size_t>(rng.between(0, 40000)));
     PacketWriter writer(receivers);
+    const PacketSource source{buffer.data(), kernels::host_kernels("auto")};
     UniqueCursor cursor;
     std::int64_t sent = 0, delivered = 0;
     while (sent < send.unique_bytes) {
       const std::int64_t most = std::min(rng.between(1, 20000), send.unique_bytes - sent);
-      const PacketExtent extent = writer.write(room, {}, send, cursor, most, *kernels::host_kernels("auto"),
-                                               buffer.data(), kernels::Stores::cached);
+      PacketExtent extent;
+      ASSERT_TRUE(writer.write(room, {}, send, cursor, most, source, kernels::Stores::cached, extent).ok());
       ASSERT_GT(extent.bytes, 0) << "nothing moves on";
       ASSERT_LE(extent.payload, room.size());
       sent += extent.bytes;
