@@ -175,6 +175,12 @@ std::vector<ConfigRow> make_table() {
        "the ranks of the node use different network devices",
        true, [](Config& c, View v) { return set_named(kChoices, c.helpers, v); },
        [](const Config& c) { return get_named(kChoices, c.helpers); }},
+      {"cuda", "on|off", "on", "buffers in memory of GPUs; off: all memory is taken for the host's", false,
+       [](Config& c, View v) { return set_named(kBools, c.cuda, v); },
+       [](const Config& c) { return get_named(kBools, c.cuda); }},
+      {"cuda_driver", "library", "libcuda.so.1", "the CUDA driver, a library's name or path", false,
+       [](Config& c, View v) { return set_text(c.cuda_driver, v); },
+       [](const Config& c) { return c.cuda_driver; }},
       {"net_devices", "list", "",
        "network devices, as in UCX_NET_DEVICES; of several such lists with semicolons between them, each "
        "rank of a node takes the next; empty: of several fabric ports the nearest, else UCX's own choice",

@@ -37,6 +37,8 @@ struct Config {
   Progress progress = Progress::automatic;             ///< who completes requests
   Route route = Route::automatic;                      ///< between nodes: direct, or through forwarders
   Choice helpers = Choice::automatic;                  ///< idle ranks send for loaded ones of their node
+  bool cuda = true;                                    ///< look whether buffers are a GPU's
+  std::string cuda_driver = "libcuda.so.1";            ///< the CUDA driver's library
   std::string net_devices;  ///< UCX devices to use, maybe a list for each rank of a node; may be empty
 };
 
