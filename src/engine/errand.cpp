@@ -130,13 +130,13 @@ Status Errand::step(transport::Channel& channel, bool& happened) noexcept {
     Status status = writer_.write(room, {header_.exchange, header_.source}, send_, cursor_, left_, source_,
                                   kernels::Stores::cached, extent);
     if (!status.ok()) {
-      channel.chunk_cancel();
+      channel.chunk_cancel(room.data());
       return status;
     }
     left_ -= extent.bytes;
     happened = true;
-    status = channel.chunk_commit({header_.exchange, 0, extent.bytes, transport::Payload::packet,
-                                   static_cast<std::uint32_t>(extent.payload)});
+    status = channel.chunk_commit(room.data(), {header_.exchange, 0, extent.bytes, transport::Payload::packet,
+                                                static_cast<std::uint32_t>(extent.payload)});
     if (!status.ok()) return status;
   }
   return {};

@@ -62,7 +62,7 @@ bool NodeSender::push(Run& run, const NodeRoute::Lane& lane, Progress& progress)
   const std::span<std::byte> room = lane.channel->chunk_begin(lane.channel->chunk_limit());
   if (room.empty()) return false;
   if (room.size() < kMinPacketRoom) {
-    lane.channel->chunk_cancel();
+    lane.channel->chunk_cancel(room.data());
     return fail(run, {Code::internal, text("rank ", lane.rank, " has no room for packets")});
   }
   const PacketSource source{run.send_base, run.context->kernels};
@@ -74,8 +74,9 @@ bool NodeSender::push(Run& run, const NodeRoute::Lane& lane, Progress& progress)
   run.traffic.net += extent.bytes;
   ++run.traffic.chunks;
   if (status.ok())
-    status = lane.channel->chunk_commit({run.exchange, 0, extent.bytes, transport::Payload::packet,
-                                         static_cast<std::uint32_t>(extent.payload)});
+    status =
+        lane.channel->chunk_commit(room.data(), {run.exchange, 0, extent.bytes, transport::Payload::packet,
+                                                 static_cast<std::uint32_t>(extent.payload)});
   return status.ok() || fail(run, status);
 }
 

@@ -203,7 +203,7 @@ Status PairExchange::push_data(Run& run, std::span<std::byte> room) noexcept {
   sent_ += bytes;
   (channel().same_node() ? run.traffic.ring : run.traffic.net) += bytes;
   ++run.traffic.chunks;
-  return channel().chunk_commit(chunk);
+  return channel().chunk_commit(room.data(), chunk);
 }
 
 /// Range by range, so that each is read and carried once.
@@ -212,7 +212,7 @@ Status PairExchange::push_packet(Run& run, std::span<std::byte> room) noexcept {
   try {
     if (run.writer == nullptr) run.writer = std::make_unique<PacketWriter>(1);
   } catch (const std::exception& error) {
-    channel().chunk_cancel();
+    channel().chunk_cancel(room.data());
     return {Code::no_memory, error.what()};
   }
   const auto stores = channel().past_caches() ? kernels::Stores::streaming : kernels::Stores::cached;
@@ -227,7 +227,7 @@ Status PairExchange::push_packet(Run& run, std::span<std::byte> room) noexcept {
   sent_ += extent.delivered;
   run.traffic.ring += extent.delivered;
   ++run.traffic.chunks;
-  return channel().chunk_commit(chunk);
+  return channel().chunk_commit(room.data(), chunk);
 }
 
 Status PairExchange::push_descriptor(Run& run, std::span<std::byte> room) noexcept {
@@ -238,7 +238,7 @@ Status PairExchange::push_descriptor(Run& run, std::span<std::byte> room) noexce
   sent_ += extent.bytes;
   (place_->reach == Reach::mapped ? run.traffic.mapped : run.traffic.attached) += extent.bytes;
   ++run.traffic.chunks;
-  const Status status = channel().chunk_commit(chunk);
+  const Status status = channel().chunk_commit(room.data(), chunk);
   drain_target_ = channel().chunks_sent();
   return status;
 }

@@ -184,8 +184,8 @@ bool Relay::hand_to(Source& from, const PacketView& packet, const PacketDest& de
     if (room.empty()) return false;
     std::uint32_t entry = from.entry, within = from.within;
     const std::size_t payload = write_part(room, packet, dest, entry, within);
-    status = to.chunk_commit({packet.header.exchange, 0, static_cast<std::int64_t>(payload), Payload::packet,
-                              static_cast<std::uint32_t>(payload)});
+    status = to.chunk_commit(room.data(), {packet.header.exchange, 0, static_cast<std::int64_t>(payload),
+                                           Payload::packet, static_cast<std::uint32_t>(payload)});
     if (!status.ok()) return false;
     line.bell.fetch_add(1, std::memory_order_release);
     from.entry = entry;

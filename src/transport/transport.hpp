@@ -49,6 +49,9 @@ struct Chunk {
   std::uint32_t payload_bytes = 0;
 };
 
+/// Longest note that a rank leaves for a peer.
+inline constexpr std::size_t kNoteBytes = 192;
+
 /// An incoming announcement or chunk, valid until it is popped.
 struct AnnouncementView {
   Announcement header;
@@ -58,6 +61,9 @@ struct ChunkView {
   Chunk header;
   const std::byte* payload = nullptr;  ///< aligned to 64 bytes inside a node
 };
+
+/// Who writes or reads a chunk's payload. What it costs the host is measured, what it costs a GPU is not.
+enum class By { host, gpu };
 
 class Channel {
  public:
@@ -80,12 +86,13 @@ class Channel {
   virtual void pop_announcement() noexcept = 0;
 
   /// Room for one chunk's payload: at least 1 and at most `want` bytes; empty while staging memory or the
-  /// peer's credit is used up. To be followed by chunk_commit or chunk_cancel.
-  virtual std::span<std::byte> chunk_begin(std::size_t want) noexcept = 0;
-  /// Whether the room that chunk_begin gave is better written past the caches.
+  /// peer's credit is used up. To be followed by chunk_commit or chunk_cancel of its address; several rooms
+  /// may be open, and are committed in any order, which becomes that of the chunks.
+  virtual std::span<std::byte> chunk_begin(std::size_t want, By writer = By::host) noexcept = 0;
+  /// Whether the room that chunk_begin gave last is better written past the caches.
   virtual bool past_caches() const noexcept { return false; }
-  virtual Status chunk_commit(const Chunk& chunk) noexcept = 0;
-  virtual void chunk_cancel() noexcept = 0;
+  virtual Status chunk_commit(const std::byte* room, const Chunk& chunk) noexcept = 0;
+  virtual void chunk_cancel(const std::byte* room) noexcept = 0;
   /// Chunks committed so far, and of these how many the peer has popped (a lower bound; exact inside a node).
   virtual std::uint64_t chunks_sent() const noexcept = 0;
   virtual std::uint64_t chunks_drained() noexcept = 0;
@@ -95,9 +102,15 @@ class Channel {
 
   /// Says that `bytes` more are wanted from the peer as chunks; a network transport grants credit by it.
   virtual void expect(std::int64_t bytes) noexcept = 0;
-  /// The oldest unread chunk, in the sender's order; null while there is none.
-  virtual const ChunkView* chunk() noexcept = 0;
+  /// The oldest unread chunk, in the sender's order, or of those behind it number `ahead`; null while there
+  /// is none. The view holds until the next call, the payload until the chunk is popped.
+  virtual const ChunkView* chunk(std::size_t ahead = 0, By reader = By::host) noexcept = 0;
   virtual void pop_chunk() noexcept = 0;
+
+  /// Leaves a note that the peer can read from then on; on channels inside a node. At most kNoteBytes, once.
+  virtual void leave_note(std::span<const std::byte>) noexcept {}
+  /// The peer's note; empty while it has left none.
+  virtual std::span<const std::byte> note() noexcept { return {}; }
 
   /// Not ok once the peer is known to be gone; may look at the peer's process, so ask only now and then.
   virtual Status check_peer() noexcept = 0;

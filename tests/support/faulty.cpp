@@ -34,23 +34,23 @@ class FaultyChannel final : public transport::Channel {
   }
   void pop_announcement() noexcept override { inner_.pop_announcement(); }
 
-  std::span<std::byte> chunk_begin(std::size_t want) noexcept override {
+  std::span<std::byte> chunk_begin(std::size_t want, transport::By writer) noexcept override {
     if (refused()) return {};
     if (owner_.rng().chance(owner_.faults().cut))
       want = static_cast<std::size_t>(owner_.rng().between(1, static_cast<std::int64_t>(want)));
-    return inner_.chunk_begin(want);
+    return inner_.chunk_begin(want, writer);
   }
 
-  Status chunk_commit(const Chunk& chunk) noexcept override {
+  Status chunk_commit(const std::byte* room, const Chunk& chunk) noexcept override {
     ++owner_.chunks;
     const bool lost = owner_.chunks == owner_.faults().lose_chunk;
     const bool failed = owner_.chunks == owner_.faults().fail_chunk;
-    if (!lost && !failed) return inner_.chunk_commit(chunk);
-    inner_.chunk_cancel();
+    if (!lost && !failed) return inner_.chunk_commit(room, chunk);
+    inner_.chunk_cancel(room);
     return failed ? broken("chunk") : Status();
   }
 
-  void chunk_cancel() noexcept override { inner_.chunk_cancel(); }
+  void chunk_cancel(const std::byte* room) noexcept override { inner_.chunk_cancel(room); }
   std::uint64_t chunks_sent() const noexcept override { return inner_.chunks_sent(); }
 
   /// A lower bound, as the contract allows, that is exact in the end.
@@ -63,7 +63,9 @@ class FaultyChannel final : public transport::Channel {
     return !owner_.rng().chance(owner_.faults().unflushed) && inner_.flushed();
   }
   void expect(std::int64_t bytes) noexcept override { inner_.expect(bytes); }
-  const ChunkView* chunk() noexcept override { return hidden() ? nullptr : inner_.chunk(); }
+  const ChunkView* chunk(std::size_t ahead, transport::By reader) noexcept override {
+    return hidden() ? nullptr : inner_.chunk(ahead, reader);
+  }
   void pop_chunk() noexcept override { inner_.pop_chunk(); }
   Status check_peer() noexcept override { return inner_.check_peer(); }
 

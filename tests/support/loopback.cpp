@@ -29,8 +29,7 @@ LoopbackChannel::LoopbackChannel(Loopback& network, int rank, int peer, Wire& ou
       peer_(peer),
       out_(out),
       in_(in),
-      announce_room_(network.options().inline_limit + 1),
-      chunk_room_(aligned_room(network.options().chunk_limit), std::free) {}
+      announce_room_(network.options().inline_limit + 1) {}
 
 bool LoopbackChannel::same_node() const noexcept {
   return network_.options().same_node;
@@ -81,22 +80,34 @@ void LoopbackChannel::pop_announcement() noexcept {
   in_.announcements.pop_front();
 }
 
-std::span<std::byte> LoopbackChannel::chunk_begin(std::size_t want) noexcept {
+std::span<std::byte> LoopbackChannel::chunk_begin(std::size_t want, transport::By) noexcept {
   if (want == 0) breach("chunk_begin for nothing");
-  if (chunk_open_ != 0) breach("chunk_begin twice");
   const std::lock_guard guard(out_.mutex);
   std::size_t bytes = std::min(want, chunk_limit());
-  if (out_.chunks.size() >= network_.options().unread_chunks) return {};
+  if (out_.chunks.size() + open_.size() >= network_.options().unread_chunks) return {};
   if (network_.options().credit)
     bytes = std::min(bytes, static_cast<std::size_t>(std::max<std::int64_t>(out_.credit, 0)));
+  if (network_.options().credit && !open_.empty()) bytes = 0;  // what these will use is not known
   if (bytes == 0 || !network_.take_slot(rank_)) return {};
-  chunk_open_ = bytes;
-  return {chunk_room_.get(), bytes};
+  open_.push_back({Room(aligned_room(chunk_limit()), std::free), bytes});
+  return {open_.back().room.get(), bytes};
 }
 
-void LoopbackChannel::check_chunk(const Chunk& chunk) noexcept {
-  if (chunk_open_ == 0) breach("chunk_commit without chunk_begin");
-  if (chunk.payload_bytes == 0 || chunk.payload_bytes > chunk_open_) breach("payload longer than its room");
+/// Takes a room from the open ones; returns its size, 0 where there is none.
+std::size_t LoopbackChannel::close(const std::byte* room, const char* what) noexcept {
+  const auto found =
+      std::find_if(open_.begin(), open_.end(), [&](const OpenRoom& open) { return open.room.get() == room; });
+  if (found == open_.end()) {
+    breach(text(what, " without chunk_begin"));
+    return 0;
+  }
+  const std::size_t bytes = found->bytes;
+  open_.erase(found);
+  return bytes;
+}
+
+void LoopbackChannel::check_chunk(const Chunk& chunk, std::size_t room) noexcept {
+  if (chunk.payload_bytes == 0 || chunk.payload_bytes > room) breach("payload longer than its room");
   if (chunk.payload == transport::Payload::data && chunk.bytes != chunk.payload_bytes)
     breach("data chunk whose size is not its payload's");
   if (!announced_.contains(chunk.exchange)) breach("chunk before the announcement");
@@ -106,20 +117,19 @@ void LoopbackChannel::check_chunk(const Chunk& chunk) noexcept {
   if (sent > announced_[chunk.exchange]) breach("more chunks than announced");
 }
 
-Status LoopbackChannel::chunk_commit(const Chunk& chunk) noexcept {
-  check_chunk(chunk);
-  chunk_open_ = 0;
+Status LoopbackChannel::chunk_commit(const std::byte* room, const Chunk& chunk) noexcept {
+  std::vector<std::byte> payload(room, room + chunk.payload_bytes);
+  check_chunk(chunk, close(room, "chunk_commit"));
   const std::lock_guard guard(out_.mutex);
-  out_.chunks.push_back({{}, chunk, {chunk_room_.get(), chunk_room_.get() + chunk.payload_bytes}});
+  out_.chunks.push_back({{}, chunk, std::move(payload)});
   out_.credit -= chunk.bytes;
   ++out_.chunks_sent;
   return {};
 }
 
-void LoopbackChannel::chunk_cancel() noexcept {
-  if (chunk_open_ == 0) breach("chunk_cancel without chunk_begin");
+void LoopbackChannel::chunk_cancel(const std::byte* room) noexcept {
+  close(room, "chunk_cancel");
   network_.give_slot(rank_);
-  chunk_open_ = 0;
 }
 
 std::uint64_t LoopbackChannel::chunks_sent() const noexcept {
@@ -138,10 +148,10 @@ void LoopbackChannel::expect(std::int64_t bytes) noexcept {
   in_.credit += bytes;
 }
 
-const ChunkView* LoopbackChannel::chunk() noexcept {
+const ChunkView* LoopbackChannel::chunk(std::size_t ahead, transport::By) noexcept {
   const std::lock_guard guard(in_.mutex);
-  if (in_.chunks.empty()) return nullptr;
-  chunk_ = {in_.chunks.front().chunk, in_.chunks.front().payload.data()};
+  if (in_.chunks.size() <= ahead) return nullptr;
+  chunk_ = {in_.chunks[ahead].chunk, in_.chunks[ahead].payload.data()};
   return &chunk_;
 }
 

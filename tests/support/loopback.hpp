@@ -54,28 +54,33 @@ class LoopbackChannel final : public transport::Channel {
   Status announce_commit(const transport::Announcement& announcement) noexcept override;
   const transport::AnnouncementView* announcement() noexcept override;
   void pop_announcement() noexcept override;
-  std::span<std::byte> chunk_begin(std::size_t want) noexcept override;
-  Status chunk_commit(const transport::Chunk& chunk) noexcept override;
-  void chunk_cancel() noexcept override;
+  std::span<std::byte> chunk_begin(std::size_t want, transport::By writer) noexcept override;
+  Status chunk_commit(const std::byte* room, const transport::Chunk& chunk) noexcept override;
+  void chunk_cancel(const std::byte* room) noexcept override;
   std::uint64_t chunks_sent() const noexcept override;
   std::uint64_t chunks_drained() noexcept override;
   bool flushed() noexcept override { return true; }
   void expect(std::int64_t bytes) noexcept override;
-  const transport::ChunkView* chunk() noexcept override;
+  const transport::ChunkView* chunk(std::size_t ahead, transport::By reader) noexcept override;
   void pop_chunk() noexcept override;
   Status check_peer() noexcept override;
 
  private:
   void breach(const std::string& what) noexcept;
-  void check_chunk(const transport::Chunk& chunk) noexcept;
+  void check_chunk(const transport::Chunk& chunk, std::size_t room) noexcept;
+  std::size_t close(const std::byte* room, const char* what) noexcept;
 
   Loopback& network_;
   int rank_, peer_;
   Wire& out_;
   Wire& in_;
   std::vector<std::byte> announce_room_;
-  std::unique_ptr<std::byte[], void (*)(void*)> chunk_room_;
-  std::size_t chunk_open_ = 0;  ///< bytes that chunk_begin gave
+  using Room = std::unique_ptr<std::byte[], void (*)(void*)>;
+  struct OpenRoom {
+    Room room;
+    std::size_t bytes;
+  };
+  std::vector<OpenRoom> open_;  ///< what chunk_begin gave
   bool announcing_ = false;
   std::uint64_t last_announced_ = 0;
   std::map<std::uint64_t, std::int64_t> announced_, sent_;  ///< bytes by exchange

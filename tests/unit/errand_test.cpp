@@ -36,12 +36,12 @@ class Wire final : public transport::Channel {
   }
   const transport::AnnouncementView* announcement() noexcept override { return nullptr; }
   void pop_announcement() noexcept override {}
-  std::span<std::byte> chunk_begin(std::size_t want) noexcept override {
+  std::span<std::byte> chunk_begin(std::size_t want, transport::By) noexcept override {
     if (rng_->chance(30)) return {};
     const auto most = static_cast<std::int64_t>(std::min(want, memory_.size()));
     return std::span(memory_).first(static_cast<std::size_t>(rng_->between(kMinPacketRoom, most)));
   }
-  Status chunk_commit(const transport::Chunk& chunk) noexcept override {
+  Status chunk_commit(const std::byte*, const transport::Chunk& chunk) noexcept override {
     if (broken) return {Code::peer, "broken"};
     PacketView packet;
     EXPECT_TRUE(read_packet(memory_.data(), chunk.payload_bytes, packet));
@@ -51,12 +51,12 @@ class Wire final : public transport::Channel {
     bytes += chunk.bytes;
     return {};
   }
-  void chunk_cancel() noexcept override {}
+  void chunk_cancel(const std::byte*) noexcept override {}
   std::uint64_t chunks_sent() const noexcept override { return 0; }
   std::uint64_t chunks_drained() noexcept override { return 0; }
   bool flushed() noexcept override { return !rng_->chance(50); }
   void expect(std::int64_t) noexcept override {}
-  const transport::ChunkView* chunk() noexcept override { return nullptr; }
+  const transport::ChunkView* chunk(std::size_t, transport::By) noexcept override { return nullptr; }
   void pop_chunk() noexcept override {}
   Status check_peer() noexcept override { return {}; }
 

@@ -108,8 +108,8 @@ struct Sender {
       for (std::size_t i = 0; i < room.size(); ++i)
         room[i] = pattern(rank, sent + static_cast<std::int64_t>(i));
       const auto bytes = static_cast<std::int64_t>(room.size());
-      const Status status =
-          channel.chunk_commit({1, sent, bytes, Payload::data, static_cast<std::uint32_t>(room.size())});
+      const Status status = channel.chunk_commit(
+          room.data(), {1, sent, bytes, Payload::data, static_cast<std::uint32_t>(room.size())});
       ASSERT_TRUE(status.ok()) << status.message();
       sent += bytes;
     }
@@ -255,8 +255,10 @@ TEST(UcxTransport, ChunksShorterThanTheLimitUseNoMoreMemory) {
   to_a.expect(kBytes * kCount);
   std::int64_t sent = 0, received = 0;
   ASSERT_TRUE(ranks.progress_until([&] {
-    if (sent < kCount && !to_b.chunk_begin(kBytes).empty()) {
-      const Status status = to_b.chunk_commit({1, kBytes * sent++, kBytes, Payload::data, kBytes});
+    const auto room = sent < kCount ? to_b.chunk_begin(kBytes) : std::span<std::byte>();
+    if (!room.empty()) {
+      const Status status =
+          to_b.chunk_commit(room.data(), {1, kBytes * sent++, kBytes, Payload::data, kBytes});
       EXPECT_TRUE(status.ok()) << status.message();
     }
     if (to_a.chunk() != nullptr) {

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <csignal>
 #include <cstdio>
+#include <utility>
 
 #include "base/text.hpp"
 
@@ -62,14 +63,25 @@ void ShmChannel::pop_announcement() noexcept {
   parts_.inbox->read_entries.store(++entries_read_, std::memory_order_release);
 }
 
-std::span<std::byte> ShmChannel::chunk_begin(std::size_t want) noexcept {
-  if (descriptors_sent_ - descriptors_drained_ == kDescriptors &&
-      descriptors_sent_ - chunks_drained() == kDescriptors)
-    return {};
-  if (!parts_.own_staging.acquire(open_slot_)) return {};
-  way_ = want >= kMeasured ? chooser_.next(costs()) : Way::cached;
-  write_began_ = now();
-  return {parts_.own_staging.slot(open_slot_), std::min(want, parts_.own_staging.slot_bytes())};
+std::span<std::byte> ShmChannel::chunk_begin(std::size_t want, By writer) noexcept {
+  const std::uint64_t taken = descriptors_sent_ + opened_;
+  if (taken - descriptors_drained_ == kDescriptors && taken - chunks_drained() == kDescriptors) return {};
+  Open open;
+  if (!parts_.own_staging.acquire(open.slot)) return {};
+  if (writer == By::host) {
+    way_ = open.way = want >= kMeasured ? chooser_.next(costs()) : Way::cached;
+    open.began = now();
+  }
+  open_[opened_++] = open;
+  return {parts_.own_staging.slot(open.slot), std::min(want, parts_.own_staging.slot_bytes())};
+}
+
+/// Takes a room from the open ones.
+ShmChannel::Open ShmChannel::close(const std::byte* room) noexcept {
+  std::size_t at = opened_ - 1;
+  while (at > 0 && parts_.own_staging.slot(open_[at].slot) != room) --at;
+  --opened_;
+  return std::exchange(open_[at], open_[opened_]);
 }
 
 /// Of writing here and reading there together, where both are known.
@@ -83,19 +95,20 @@ Costs ShmChannel::costs() const noexcept {
   return sum;
 }
 
-Status ShmChannel::chunk_commit(const Chunk& chunk) noexcept {
+Status ShmChannel::chunk_commit(const std::byte* room, const Chunk& chunk) noexcept {
+  const Open open = close(room);
   Descriptor& descriptor = parts_.outbox->descriptors[descriptors_sent_ % kDescriptors];
   descriptor.chunk = chunk;
-  descriptor.slot = open_slot_;
-  descriptor.way = way_;
-  if (chunk.payload != Payload::descriptor && chunk.payload_bytes >= kMeasured)
-    writing_.note(way_, now() - write_began_, chunk.payload_bytes);
+  descriptor.slot = open.slot;
+  descriptor.way = open.way;
+  if (open.began != 0 && chunk.payload != Payload::descriptor && chunk.payload_bytes >= kMeasured)
+    writing_.note(open.way, now() - open.began, chunk.payload_bytes);
   descriptor.sequence.store(++descriptors_sent_, std::memory_order_release);
   return {};
 }
 
-void ShmChannel::chunk_cancel() noexcept {
-  parts_.own_staging.release(open_slot_);
+void ShmChannel::chunk_cancel(const std::byte* room) noexcept {
+  parts_.own_staging.release(close(room).slot);
 }
 
 std::uint64_t ShmChannel::chunks_drained() noexcept {
@@ -103,24 +116,38 @@ std::uint64_t ShmChannel::chunks_drained() noexcept {
   return descriptors_drained_;
 }
 
-const ChunkView* ShmChannel::chunk() noexcept {
-  const Descriptor& descriptor = parts_.inbox->descriptors[descriptors_read_ % kDescriptors];
-  if (descriptor.sequence.load(std::memory_order_acquire) != descriptors_read_ + 1) return nullptr;
+const ChunkView* ShmChannel::chunk(std::size_t ahead, By reader) noexcept {
+  const std::uint64_t number = descriptors_read_ + ahead;
+  const Descriptor& descriptor = parts_.inbox->descriptors[number % kDescriptors];
+  if (ahead >= kDescriptors || descriptor.sequence.load(std::memory_order_acquire) != number + 1)
+    return nullptr;
   chunk_.header = descriptor.chunk;
   chunk_.payload = parts_.peer_staging.slot(descriptor.slot);
-  read_began_ = now();
+  read_began_ = reader == By::host ? now() : 0;
   return &chunk_;
 }
 
 void ShmChannel::pop_chunk() noexcept {
   const Descriptor& descriptor = parts_.inbox->descriptors[descriptors_read_ % kDescriptors];
-  if (descriptor.chunk.payload != Payload::descriptor && descriptor.chunk.payload_bytes >= kMeasured) {
+  if (read_began_ != 0 && descriptor.chunk.payload != Payload::descriptor &&
+      descriptor.chunk.payload_bytes >= kMeasured) {
     reading_.note(descriptor.way, now() - read_began_, descriptor.chunk.payload_bytes);
     parts_.inbox->costs[static_cast<std::size_t>(descriptor.way)].store(reading_.cost(descriptor.way),
                                                                         std::memory_order_relaxed);
   }
   parts_.peer_staging.release(descriptor.slot);
   parts_.inbox->read_descriptors.store(++descriptors_read_, std::memory_order_release);
+}
+
+void ShmChannel::leave_note(std::span<const std::byte> note) noexcept {
+  std::copy_n(note.begin(), std::min(note.size(), kNoteBytes), parts_.outbox->note);
+  parts_.outbox->note_bytes.store(static_cast<std::uint32_t>(std::min(note.size(), kNoteBytes)),
+                                  std::memory_order_release);
+}
+
+std::span<const std::byte> ShmChannel::note() noexcept {
+  const std::size_t bytes = parts_.inbox->note_bytes.load(std::memory_order_acquire);
+  return {parts_.inbox->note, std::min(bytes, kNoteBytes)};
 }
 
 Status ShmChannel::check_peer() noexcept {

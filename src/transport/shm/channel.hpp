@@ -4,6 +4,7 @@
 
 #include <sys/types.h>
 
+#include <array>
 #include <memory>
 
 #include "memory/staging.hpp"
@@ -40,30 +41,43 @@ class ShmChannel final : public Channel {
   const AnnouncementView* announcement() noexcept override;
   void pop_announcement() noexcept override;
 
-  std::span<std::byte> chunk_begin(std::size_t want) noexcept override;
+  std::span<std::byte> chunk_begin(std::size_t want, By writer) noexcept override;
   bool past_caches() const noexcept override { return way_ == Way::streaming; }
-  Status chunk_commit(const Chunk& chunk) noexcept override;
-  void chunk_cancel() noexcept override;
+  Status chunk_commit(const std::byte* room, const Chunk& chunk) noexcept override;
+  void chunk_cancel(const std::byte* room) noexcept override;
   std::uint64_t chunks_sent() const noexcept override { return descriptors_sent_; }
   std::uint64_t chunks_drained() noexcept override;
   bool flushed() noexcept override { return true; }
 
   void expect(std::int64_t) noexcept override {}  // the sender's staging memory is the credit
-  const ChunkView* chunk() noexcept override;
+  const ChunkView* chunk(std::size_t ahead, By reader) noexcept override;
   void pop_chunk() noexcept override;
+
+  void leave_note(std::span<const std::byte> note) noexcept override;
+  std::span<const std::byte> note() noexcept override;
 
   Status check_peer() noexcept override;
 
  private:
+  /// Room that is being written.
+  struct Open {
+    std::uint32_t slot = 0;
+    Way way = Way::cached;
+    std::uint64_t began = 0;  // in nanoseconds; 0 where it is not measured
+  };
+
   Costs costs() const noexcept;
+  Open close(const std::byte* room) noexcept;
+
   ChannelParts parts_;
   std::uint64_t entries_sent_ = 0, entries_drained_ = 0, entries_read_ = 0;
   std::uint64_t descriptors_sent_ = 0, descriptors_drained_ = 0, descriptors_read_ = 0;
-  std::uint32_t open_slot_ = 0;
-  Way way_ = Way::cached;  // of the open slot
+  std::array<Open, kDescriptors> open_;
+  std::size_t opened_ = 0;
+  Way way_ = Way::cached;  // of the room that was opened last
   WayChooser chooser_;
   CostMeter writing_, reading_;
-  std::uint64_t write_began_ = 0, read_began_ = 0;  // in nanoseconds
+  std::uint64_t read_began_ = 0;  // in nanoseconds; 0 where it is not measured
   AnnouncementView announcement_;
   ChunkView chunk_;
 };

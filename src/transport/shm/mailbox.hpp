@@ -45,6 +45,8 @@ struct Mailbox {
   alignas(kLine) std::atomic<std::uint64_t> read_entries;      ///< by the receiver
   alignas(kLine) std::atomic<std::uint64_t> read_descriptors;  ///< by the receiver
   std::atomic<std::uint32_t> costs[kWays];  ///< of reading chunks, measured by the receiver
+  alignas(kLine) std::byte note[kNoteBytes];
+  std::atomic<std::uint32_t> note_bytes;  ///< set once the note has been written
 };
 static_assert(std::atomic<std::uint64_t>::is_always_lock_free);
 

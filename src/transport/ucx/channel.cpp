@@ -2,6 +2,7 @@
 #include "transport/ucx/channel.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/log.hpp"
 #include "base/text.hpp"
@@ -72,25 +73,35 @@ Status UcxChannel::announce_commit(const Announcement& announcement) noexcept {
   return post(lock, kAnnouncement, open_announcement_, announcement.inline_bytes);
 }
 
-std::span<std::byte> UcxChannel::chunk_begin(std::size_t want) noexcept {
+std::span<std::byte> UcxChannel::chunk_begin(std::size_t want, By) noexcept {
   const Lock lock = worker_.lock();
-  if (chunks_sent_ >= credits_.chunks_granted) return {};
-  if (open_chunk_ == nullptr) open_chunk_ = worker_.chunks().take(*this);
-  if (open_chunk_ == nullptr) return {};
-  const std::size_t limit =
-      std::min(open_chunk_->room.size(), static_cast<std::size_t>(credits_.chunk_bytes));
-  return open_chunk_->room.first(std::min(want, limit));
+  if (opened_ == kWindow || chunks_sent_ + opened_ >= credits_.chunks_granted) return {};
+  Slot* const slot = worker_.chunks().take(*this);
+  if (slot == nullptr) return {};
+  open_chunks_[opened_++] = slot;
+  const std::size_t limit = std::min(slot->room.size(), static_cast<std::size_t>(credits_.chunk_bytes));
+  return slot->room.first(std::min(want, limit));
 }
 
-Status UcxChannel::chunk_commit(const Chunk& chunk) noexcept {
-  const Lock lock = worker_.lock();
-  open_chunk_->set_header(ChunkMessage{prefix(chunks_sent_++), chunk});
-  return post(lock, kChunk, open_chunk_, chunk.payload_bytes);
+/// Takes a room from the open ones.
+Slot* UcxChannel::close_chunk(const std::byte* room) noexcept {
+  std::size_t at = opened_ - 1;
+  while (at > 0 && open_chunks_[at]->room.data() != room) --at;
+  --opened_;
+  return std::exchange(open_chunks_[at], open_chunks_[opened_]);
 }
 
-void UcxChannel::chunk_cancel() noexcept {
+Status UcxChannel::chunk_commit(const std::byte* room, const Chunk& chunk) noexcept {
   const Lock lock = worker_.lock();
-  if (open_chunk_ != nullptr) open_chunk_->pool->give(*std::exchange(open_chunk_, nullptr));
+  Slot* slot = close_chunk(room);
+  slot->set_header(ChunkMessage{prefix(chunks_sent_++), chunk});
+  return post(lock, kChunk, slot, chunk.payload_bytes);
+}
+
+void UcxChannel::chunk_cancel(const std::byte* room) noexcept {
+  const Lock lock = worker_.lock();
+  Slot* const slot = close_chunk(room);
+  slot->pool->give(*slot);
 }
 
 std::uint64_t UcxChannel::chunks_drained() noexcept {
@@ -189,9 +200,10 @@ void UcxChannel::lose_chunk() noexcept {
   broken_ = "sent a chunk that could not be received";
 }
 
-const ChunkView* UcxChannel::chunk() noexcept {
+const ChunkView* UcxChannel::chunk(std::size_t ahead, By) noexcept {
   const Lock lock = worker_.lock();
-  const ArrivedChunk& next = arrived_chunk(chunks_read_);
+  if (ahead >= kWindow) return nullptr;
+  const ArrivedChunk& next = arrived_chunk(chunks_read_ + ahead);
   return next.state == ArrivedChunk::State::there ? &next.view : nullptr;
 }
 
@@ -229,8 +241,8 @@ void UcxChannel::close(const Lock& lock) noexcept {
   for (ArrivedAnnouncement& arrived : announcements_)
     if (arrived.data != nullptr) worker_.release(lock, arrived.data);
   for (ArrivedChunk& arrived : chunks_) drop(lock, arrived);
-  for (Slot* slot : {open_announcement_, open_chunk_})
-    if (slot != nullptr) slot->pool->give(*slot);
+  for (; opened_ > 0; --opened_) open_chunks_[opened_ - 1]->pool->give(*open_chunks_[opened_ - 1]);
+  if (open_announcement_ != nullptr) open_announcement_->pool->give(*open_announcement_);
 }
 
 }  // namespace mpix::transport::ucx

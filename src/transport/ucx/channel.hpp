@@ -30,15 +30,15 @@ class UcxChannel final : public Channel {
   const AnnouncementView* announcement() noexcept override;
   void pop_announcement() noexcept override;
 
-  std::span<std::byte> chunk_begin(std::size_t want) noexcept override;
-  Status chunk_commit(const Chunk& chunk) noexcept override;
-  void chunk_cancel() noexcept override;
+  std::span<std::byte> chunk_begin(std::size_t want, By writer) noexcept override;
+  Status chunk_commit(const std::byte* room, const Chunk& chunk) noexcept override;
+  void chunk_cancel(const std::byte* room) noexcept override;
   std::uint64_t chunks_sent() const noexcept override { return chunks_sent_; }
   std::uint64_t chunks_drained() noexcept override;
   bool flushed() noexcept override;
 
   void expect(std::int64_t bytes) noexcept override;
-  const ChunkView* chunk() noexcept override;
+  const ChunkView* chunk(std::size_t ahead, By reader) noexcept override;
   void pop_chunk() noexcept override;
 
   Status check_peer() noexcept override;
@@ -74,6 +74,7 @@ class UcxChannel final : public Channel {
     Slot* slot = nullptr;  ///< or in a slot of this rank
   };
 
+  Slot* close_chunk(const std::byte* room) noexcept;
   Prefix prefix(std::uint64_t sequence) noexcept;
   Status prepare_endpoint(const Lock& lock) noexcept;
   Status post(const Lock& lock, MessageId id, Slot*& slot, std::size_t bytes) noexcept;
@@ -94,7 +95,8 @@ class UcxChannel final : public Channel {
   std::uint64_t announcements_sent_ = 0, announcements_read_ = 0;
   std::uint64_t chunks_sent_ = 0, chunks_read_ = 0;
   Slot* open_announcement_ = nullptr;
-  Slot* open_chunk_ = nullptr;
+  std::array<Slot*, kWindow> open_chunks_{};
+  std::size_t opened_ = 0;
   Credits credits_;       ///< the newest from the peer
   Credits told_;          ///< the newest that the peer was sent
   bool telling_ = false;  ///< waits in the worker's list
