@@ -30,6 +30,7 @@ engine::Context make_context(int rank) {
   context.kernels = &process.kernels();
   context.allocator = &process.allocator();
   context.mappings = process.mappings().get();
+  context.gpus = process.gpus();
   return context;
 }
 

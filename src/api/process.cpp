@@ -39,13 +39,19 @@ Process::Process() : mappings_(std::make_shared<memory::MappingCache>()) {
     throw Error(Code::argument,
                 text("MPIX_LAYOUT_KERNELS=", config_.kernels, ": this processor does not have them"));
   log::info("host kernels: ", kernels_->name);
-  std::random_device device;
-  number_ = (static_cast<std::uint64_t>(device()) << 32) | device();
+  std::string why;
+  gpus_ = device::find_gpus(config_, regions_, why);
+  log::info("GPUs: ", gpus_ != nullptr ? gpus_->description() : why);
+  std::random_device random;
+  number_ = (static_cast<std::uint64_t>(random()) << 32) | random();
 }
 
 const memory::Staging& Process::staging() {
   const std::lock_guard guard(making_);
-  if (staging_ == nullptr) staging_ = std::make_unique<memory::Staging>(config_.staging, config_.chunk);
+  if (staging_ == nullptr) {
+    staging_ = std::make_unique<memory::Staging>(config_.staging, config_.chunk);
+    staging_region_ = regions_.add(staging_->memory());
+  }
   return *staging_;
 }
 
@@ -54,7 +60,7 @@ std::shared_ptr<transport::ucx::UcxWorker> Process::network() {
   if (network_ == nullptr) {
     Config config = config_;
     config.net_devices = devices_ = topology::choose_devices(config.net_devices);
-    network_ = std::make_shared<transport::ucx::UcxWorker>(config);
+    network_ = std::make_shared<transport::ucx::UcxWorker>(config, &regions_);
     log::info("network: ", network_->description(),
               "; devices: ", config.net_devices.empty() ? "UCX's own choice" : config.net_devices);
   }

@@ -8,8 +8,10 @@
 #include <mutex>
 
 #include "base/config.hpp"
+#include "device/device.hpp"
 #include "kernels/host.hpp"
 #include "memory/alloc.hpp"
+#include "memory/regions.hpp"
 #include "memory/segment.hpp"
 #include "memory/staging.hpp"
 #include "transport/ucx/worker.hpp"
@@ -29,6 +31,9 @@ class Process {
   const memory::Staging& staging();
   /// The worker for other nodes; made on the first call. Throws Error.
   std::shared_ptr<transport::ucx::UcxWorker> network();
+  memory::Regions& regions() noexcept { return regions_; }
+  /// The GPUs; null where there are none, or none are to be used.
+  device::Gpus* gpus() noexcept { return gpus_.get(); }
   /// The network devices that it uses; empty: UCX's own choice.
   const std::string& devices() const noexcept { return devices_; }
   /// The worker if it was made, without making it; and its end, when no communicator uses it any more.
@@ -46,9 +51,12 @@ class Process {
   Config config_;
   const kernels::HostKernels* kernels_ = nullptr;
   memory::SharedAllocator allocator_;
+  memory::Regions regions_;
+  std::unique_ptr<device::Gpus> gpus_;
   std::shared_ptr<memory::MappingCache> mappings_;
   std::mutex making_;  // of the following
   std::unique_ptr<memory::Staging> staging_;
+  memory::Regions::Entry staging_region_;
   std::shared_ptr<transport::ucx::UcxWorker> network_;
   std::string devices_;
   std::atomic<std::uint64_t> number_{0};

@@ -30,7 +30,7 @@ int Request::start(MPI_Request* request) noexcept {
 bool Request::collect() noexcept {
   if (exchange_ == nullptr || !exchange_->done()) return false;
   error_ = exchange_->error();
-  if (plan_ != nullptr) plan_->count_completion(exchange_->traffic());
+  if (plan_ != nullptr) plan_->count_completion(communicator_->engine().traffic_of(*exchange_));
   communicator_->engine().finish(exchange_);
   exchange_ = nullptr;
   return true;
@@ -149,7 +149,7 @@ void start_request(const std::shared_ptr<Communicator>& communicator,
     engine::Exchange* const exchange = engine.start(std::move(bound), {}, sendbuf, recvbuf);
     if (plan != nullptr) ++plan->starts;
     if (finishes_at_once(engine, *exchange, executed.plan) && exchange->error().ok()) {
-      if (plan != nullptr) plan->count_completion(exchange->traffic());
+      if (plan != nullptr) plan->count_completion(engine.traffic_of(*exchange));
       engine.finish(exchange);
       make_complete_request(communicator->own_comm(), request);
       return;

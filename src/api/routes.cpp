@@ -60,7 +60,8 @@ std::unique_ptr<transport::Transport> make_shared_memory(const topology::Node& n
   std::vector<shm::Card> cards = exchange_cards(node, inbox);
   if (!all_agree(node.comm.get(), inbox.has_value() && neighbour_reachable(node, cards))) return nullptr;
   return std::make_unique<shm::ShmTransport>(std::move(*inbox), std::move(cards), node.self,
-                                             process.staging(), process.mappings(), process.config().attach);
+                                             process.staging(), process.mappings(), process.regions(),
+                                             process.config().attach);
 }
 
 /// Collective over the node. Null, on all its ranks, where shared memory does not work there.

@@ -38,7 +38,7 @@ struct Facts {
   bool needs_gpu() const noexcept { return kind == Kind::device || kind == Kind::managed; }
 };
 
-/// Work of a Queue: done once its number has been reached.
+/// Work of a Queue: done once its number has been reached; 0 is done from the start.
 using Ticket = std::uint64_t;
 
 /// Device memory of a process, for other processes of the node. Trivially copyable.
@@ -123,6 +123,8 @@ class Queue {
   virtual void flush() noexcept = 0;
   /// Whether copies were collected since the last flush().
   virtual bool collected() const noexcept = 0;
+  /// Launches that are not done.
+  virtual int under_way() const noexcept = 0;
   /// Looks for what has been done; returns whether anything has.
   virtual bool progress() noexcept = 0;
   virtual bool done(Ticket ticket) const noexcept = 0;

@@ -17,6 +17,9 @@ Traffic& Traffic::operator+=(const Traffic& other) noexcept {
   given += other.given;
   helped += other.helped;
   forwarded += other.forwarded;
+  imported += other.imported;
+  launches += other.launches;
+  bounced += other.bounced;
   return *this;
 }
 

@@ -3,9 +3,11 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "base/config.hpp"
+#include "device/device.hpp"
 #include "kernels/host.hpp"
 #include "memory/alloc.hpp"
 #include "memory/segment.hpp"
@@ -22,13 +24,16 @@ struct Context {
   const memory::SharedAllocator* allocator = nullptr;  ///< null: no memory of this rank can be mapped
   memory::MappingCache* mappings = nullptr;            ///< null: nor can that of its peers
   Relay* relay = nullptr;                              ///< null: nothing is sent through forwarders
+  device::Gpus* gpus = nullptr;                        ///< null: all buffers are the host's
 };
 
 /// Bytes that left this rank, by way.
 struct Traffic {
   std::int64_t self = 0, inlined = 0, ring = 0, mapped = 0, attached = 0, net = 0, chunks = 0, saved = 0;
-  std::int64_t given = 0;      ///< of `net`, what other ranks of the node sent for this one
-  std::int64_t helped = 0;     ///< sent to other nodes for other ranks of the node
+  std::int64_t given = 0;                  ///< of `net`, what other ranks of the node sent for this one
+  std::int64_t helped = 0;                 ///< sent to other nodes for other ranks of the node
+  std::int64_t imported = 0;               ///< read by the peers' GPUs from the memory of this rank's
+  std::int64_t launches = 0, bounced = 0;  ///< of this rank's queues, see device::QueueTraffic
   std::int64_t forwarded = 0;  ///< that came from other nodes in packets, for any rank of the node
 
   Traffic& operator+=(const Traffic& other) noexcept;
@@ -49,9 +54,11 @@ class Turns {
 /// A channel with the order in which the exchanges use it.
 struct Link {
   transport::Channel* channel = nullptr;
-  Turns announcing;  ///< have not yet sent their announcement
-  Turns meeting;     ///< have not yet read the peer's
-  Turns living;      ///< may still read chunks
+  Turns announcing;             ///< have not yet sent their announcement
+  Turns meeting;                ///< have not yet read the peer's
+  Turns living;                 ///< may still read chunks
+  bool noted = false;           ///< a note with which the peer tries to import was left
+  std::optional<bool> imports;  ///< whether importing the peer's GPU memory works, once that is known
 };
 
 }  // namespace mpix::engine

@@ -72,4 +72,10 @@ DescriptorHeader read_descriptor(const std::byte* payload) noexcept {
   return header;
 }
 
+BufferPlace read_place(const std::byte* payload) noexcept {
+  BufferPlace place;
+  std::memcpy(&place, payload, sizeof place);
+  return place;
+}
+
 }  // namespace mpix::engine

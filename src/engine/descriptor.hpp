@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <span>
 
+#include "device/device.hpp"
 #include "kernels/blocks.hpp"
 #include "memory/segment.hpp"
 
@@ -15,6 +16,7 @@ namespace mpix::engine {
 enum class Reach : std::uint32_t {
   mapped,    ///< in a segment that the receiver maps
   attached,  ///< anywhere in the sender's memory, read by cross-memory attach
+  imported,  ///< in memory of the sender's GPU: an ImportDescriptor
 };
 
 /// Where the send buffer lies.
@@ -31,6 +33,19 @@ struct DescriptorHeader {
   kernels::Blocks blocks;   ///< of the slice; its pointers are set by read_descriptor
   std::int64_t within = 0;  ///< bytes of the first run that are not part of the slice
 };
+
+/// All that one rank sends to another from the memory of its GPU. Trivially copyable.
+struct ImportDescriptor {
+  BufferPlace place;  ///< first, as in DescriptorHeader; says `imported`
+  device::IpcPlace
+      buffer;  ///< its place is the send buffer's address, which may lie outside of the allocation
+  device::IpcPlace lists;  ///< the mirror's memory
+  device::BlocksPlace blocks;
+  std::uint32_t has_lists = 0, reserved = 0;
+};
+
+/// The place alone, with which every descriptor begins.
+BufferPlace read_place(const std::byte* payload) noexcept;
 
 /// What a written descriptor takes and covers.
 struct DescriptorExtent {

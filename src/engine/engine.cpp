@@ -26,6 +26,7 @@ Engine::Engine(Context context, Config config, Surroundings surroundings, std::u
       config_(std::move(config)),
       surroundings_(std::move(surroundings)),
       relay_(std::move(relay)),
+      gpu_queues_(context.gpus),
       backoff_(config_.spin) {
   context_.relay = relay_.get();
 }
@@ -101,16 +102,44 @@ void Engine::log_load(const Exchange& exchange) {
              traffic.forwarded, " bytes came to be forwarded");
 }
 
+Buffers Engine::buffers_of(const BoundPlan& bound, const void* sendbuf, void* recvbuf) {
+  const plan::Plan& plan = bound.plan;
+  Buffers buffers;
+  buffers.send = static_cast<const std::byte*>(plan.in_place ? recvbuf : sendbuf);
+  buffers.recv = static_cast<std::byte*>(recvbuf);
+  if (gpu_queues_.gpus() == nullptr) return buffers;
+  if (plan.send_bytes > 0) {
+    GpuSide& side = buffers.send_gpu;
+    side.queue = gpu_queues_.queue_for(buffers.send + plan.send_lb, side.facts);
+    std::vector<const plan::NodeSend*> routes;
+    for (const NodeRoute& route : bound.routes) routes.push_back(&route.send);
+    if (side) side.mirror = &bound.mirrors.send(plan, routes, *side.queue);
+  }
+  if (plan.recv_bytes > 0) {
+    GpuSide& side = buffers.recv_gpu;
+    side.queue = gpu_queues_.queue_for(buffers.recv + plan.recv_lb, side.facts);
+    if (side) side.mirror = &bound.mirrors.recv(plan, *side.queue);
+  }
+  return buffers;
+}
+
 Exchange* Engine::start(std::shared_ptr<const BoundPlan> plan, PlanLayouts layouts, const void* sendbuf,
-                        void* recvbuf) {
+                        void* recvbuf, OnStream on_stream) {
+  const Buffers buffers = buffers_of(*plan, sendbuf, recvbuf);
   if (spare_.empty()) spare_.push_back(std::make_unique<Exchange>(context_));
   active_.reserve(active_.size() + 1);
   Exchange* const exchange = spare_.back().get();
-  exchange->start(++exchanges_, std::move(plan), std::move(layouts), sendbuf, recvbuf);
+  exchange->start(++exchanges_, std::move(plan), std::move(layouts), buffers, std::move(on_stream),
+                  gpu_queues_.traffic());
   active_.push_back({std::move(spare_.back()), {}, {}, false});
   spare_.pop_back();
   if (relay_ != nullptr) relay_->started(exchanges_);
   return exchange;
+}
+
+Traffic Engine::traffic_of(Exchange& exchange) const noexcept {
+  exchange.count_gpu(gpu_queues_.traffic());
+  return exchange.traffic();
 }
 
 void Engine::finish(Exchange* exchange) noexcept {
@@ -157,13 +186,14 @@ bool Engine::progress_transports() noexcept {
 bool Engine::progress() noexcept {
   bool happened = progress_transports();
   for (Active& active : active_) {
-    if (active.exchange->done()) continue;
-    if (active.exchange->progress()) {
+    if (!active.exchange->done() && active.exchange->progress()) {
       active.stalled = false;
       happened = true;
     }
+    if (active.exchange->done()) active.exchange->release_stream();
   }
-  return (relay_ != nullptr && progress_relay()) || happened;
+  if (relay_ != nullptr) happened |= progress_relay();
+  return gpu_queues_.progress() || happened;
 }
 
 bool Engine::progress_relay() noexcept {

@@ -36,9 +36,12 @@ class Engine final : RelayClient {
   std::shared_ptr<const BoundPlan> bind(const Layout& send, const Layout& recv, bool in_place,
                                         const Config& config);
 
-  /// Starts an exchange; the pointer is valid until finish().
+  /// Starts an exchange; the pointer is valid until finish(). Throws Error where a GPU's buffer cannot be
+  /// used.
   Exchange* start(std::shared_ptr<const BoundPlan> plan, PlanLayouts layouts, const void* sendbuf,
-                  void* recvbuf);
+                  void* recvbuf, OnStream on_stream = {});
+  /// What an exchange that is done has moved.
+  Traffic traffic_of(Exchange& exchange) const noexcept;
   /// Takes back an exchange that is done.
   void finish(Exchange* exchange) noexcept;
   /// Progresses until `exchange` is done. Gives the lock up while it yields.
@@ -64,6 +67,7 @@ class Engine final : RelayClient {
   };
 
   Link& link(int peer);
+  Buffers buffers_of(const BoundPlan& plan, const void* sendbuf, void* recvbuf);
   void add_routes(BoundPlan& bound);
   void add_repeats(BoundPlan& bound) const;
   bool progress_relay() noexcept;
@@ -81,6 +85,7 @@ class Engine final : RelayClient {
   Config config_;
   Surroundings surroundings_;
   std::unique_ptr<Relay> relay_;
+  GpuQueues gpu_queues_;  // outlives what uses them: plans and exchanges
   SpinLock lock_;
   Backoff backoff_;
   std::uint64_t exchanges_ = 0;

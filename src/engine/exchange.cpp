@@ -8,36 +8,40 @@
 namespace mpix::engine {
 namespace {
 
-/// Bytes for itself that a rank copies before it looks at its peers again.
-constexpr std::int64_t kSelfSlice = 256 << 10;
 /// Peers named in a message.
 constexpr std::size_t kNamedPeers = 4;
 
 }  // namespace
 
 void Exchange::start(std::uint64_t number, std::shared_ptr<const BoundPlan> plan, PlanLayouts layouts,
-                     const void* sendbuf, void* recvbuf) {
+                     const Buffers& buffers, OnStream on_stream, const device::QueueTraffic& gpu_before) {
   bound_ = std::move(plan);
   layouts_ = std::move(layouts);
+  on_stream_ = std::move(on_stream);
+  gpu_before_ = gpu_before;
   const Context* const context = run_.context;
   run_ = Run{};
   run_.context = context;
   run_.plan = &bound_->plan;
   run_.config = &bound_->config;
   run_.exchange = number;
-  run_.send_base = static_cast<const std::byte*>(bound_->plan.in_place ? recvbuf : sendbuf);
-  run_.recv_base = static_cast<std::byte*>(recvbuf);
+  run_.send_base = buffers.send;
+  run_.recv_base = buffers.recv;
+  run_.send_gpu = buffers.send_gpu;
+  run_.recv_gpu = buffers.recv_gpu;
+  run_.open = on_stream_.mark == nullptr;
   run_.stores = bound_->plan.streaming ? kernels::Stores::streaming : kernels::Stores::cached;
   deserted_ = false;
   senders_.clear();
   senders_.reserve(bound_->routes.size());
-  for (const NodeRoute& route : bound_->routes) senders_.emplace_back(route);
+  const std::size_t pairs = bound_->links.size();
+  for (const NodeRoute& route : bound_->routes) senders_.emplace_back(route, pairs + 1 + senders_.size());
   live_.clear();
-  live_.reserve(bound_->links.size());
-  for (std::size_t i = 0; i < bound_->links.size(); ++i) {
+  live_.reserve(pairs);
+  for (std::size_t i = 0; i < pairs; ++i) {
     const int route = bound_->routes.empty() ? -1 : bound_->route_of[i];
     NodeSender* const sender = route < 0 ? nullptr : &senders_[static_cast<std::size_t>(route)];
-    live_.emplace_back(bound_->plan.pairs[i], *bound_->links[i], sender,
+    live_.emplace_back(bound_->plan.pairs[i], i, *bound_->links[i], sender,
                        bound_->repeats.empty() ? nullptr : bound_->repeats[i].get());
     live_.back().enter(run_);
   }
@@ -50,25 +54,52 @@ void Exchange::start_self() {
   const std::int64_t sends = self.send ? self.send->bytes : 0;
   const std::int64_t expects = self.recv ? self.recv->bytes : 0;
   const int rank = run_.context->rank;
-  self_left_ = 0;
-  self_send_ = self_recv_ = {};
-  self_range_ = 0;
-  self_places_ = {};
+  std::int64_t bytes = 0;
   if (sends != expects)
     run_.fail({Code::mismatch, text("rank ", rank, " sends ", sends, " bytes to rank ", rank,
                                     ", which expects ", expects, " bytes from it")});
   else if (!bound_->plan.in_place)
-    self_left_ = sends;
+    bytes = sends;
+  self_.start(bytes, bound_->self_repeats.get());
 }
 
 bool Exchange::progress() noexcept {
+  if (!run_.open && !opens()) return false;
   bool happened = false;
   for (NodeSender& sender : senders_) happened |= sender.step(run_);
   for (PairExchange& pair : live_) happened |= pair.step(run_);
   drop_done();
-  if (self_left_ > 0 && (!happened || live_.empty()))
-    happened |= bound_->self_repeats != nullptr ? copy_self_repeats(kSelfSlice) : copy_self(kSelfSlice);
+  if (!self_.done()) happened |= self_.step(run_, !happened || live_.empty());
+  if (const Status status = gpu_error(); !status.ok()) {
+    desert(status);
+    return true;
+  }
   return happened;
+}
+
+/// Whether the stream has come to the exchange.
+bool Exchange::opens() noexcept {
+  Status status;
+  run_.open = on_stream_.mark->reached(status);
+  if (!status.ok()) desert(status);
+  return run_.open || !status.ok();
+}
+
+Status Exchange::gpu_error() const noexcept {
+  for (const GpuSide* const side : {&run_.send_gpu, &run_.recv_gpu})
+    if (*side && !side->queue->error().ok()) return side->queue->error();
+  return {};
+}
+
+void Exchange::release_stream() noexcept {
+  if (on_stream_.hold == nullptr) return;
+  on_stream_.hold->release();
+  on_stream_.hold.reset();
+}
+
+void Exchange::count_gpu(const device::QueueTraffic& traffic) noexcept {
+  run_.traffic.launches += traffic.launches - gpu_before_.launches;
+  run_.traffic.bounced += traffic.bounced - gpu_before_.bounced;
 }
 
 void Exchange::drop_done() noexcept {
@@ -80,35 +111,6 @@ void Exchange::drop_done() noexcept {
     if (i + 1 < live_.size()) live_[i] = std::move(live_.back());
     live_.pop_back();
   }
-}
-
-bool Exchange::copy_self(std::int64_t most) noexcept {
-  const std::int64_t bytes = std::min(most, self_left_);
-  const plan::Pair& self = bound_->plan.self;
-  run_.context->kernels->copy(run_.recv_base, *self.recv, self_recv_, run_.send_base, *self.send, self_send_,
-                              static_cast<std::size_t>(bytes), run_.stores);
-  self_left_ -= bytes;
-  run_.traffic.self += bytes;
-  return true;
-}
-
-/// Range by range, so that each is read once.
-bool Exchange::copy_self_repeats(std::int64_t most) noexcept {
-  const plan::NodeSend& send = *bound_->self_repeats;
-  for (std::int64_t done = 0; done < most && self_left_ > 0; ++self_range_) {
-    const auto range = static_cast<std::size_t>(self_range_);
-    for (std::int64_t d = send.first[range]; d < send.first[range + 1]; ++d) {
-      kernels::Cursor to =
-          self_places_.cursor(*bound_->plan.self.recv, send.deliveries[static_cast<std::size_t>(d)].offset);
-      run_.context->kernels->scatter(run_.recv_base, *bound_->plan.self.recv, to,
-                                     run_.send_base + send.offsets[range],
-                                     static_cast<std::size_t>(send.lengths[range]), run_.stores);
-      done += send.lengths[range];
-      self_left_ -= send.lengths[range];
-      run_.traffic.self += send.lengths[range];
-    }
-  }
-  return true;
 }
 
 bool Exchange::all_sent() const noexcept {
@@ -128,9 +130,10 @@ bool Exchange::lingering() const noexcept {
 
 void Exchange::desert(const Status& status) noexcept {
   run_.fail(status);
-  for (NodeSender& sender : senders_) sender.abandon();
+  for (NodeSender& sender : senders_) sender.abandon(run_);
   for (PairExchange& pair : live_) pair.abandon(run_);
   live_.clear();
+  self_.abandon(run_);
   deserted_ = true;
 }
 
@@ -146,7 +149,7 @@ void Exchange::check_peers() noexcept {
     const Status status = sender.check_forwarders();
     if (status.ok()) continue;
     run_.fail(status);
-    sender.abandon();
+    sender.abandon(run_);
   }
   for (PairExchange& pair : live_) {
     Status status = pair.channel().check_peer();
@@ -172,9 +175,10 @@ void Exchange::time_out() noexcept {
   run_.fail({Code::timeout, text("rank ", run_.context->rank, " waited ", run_.config->timeout, " s for ",
                                  awaited(), " (MPIX_LAYOUT_TIMEOUT; do all ranks list the same sizes?)")});
   deserted_ = true;
-  for (NodeSender& sender : senders_) sender.abandon();
+  for (NodeSender& sender : senders_) sender.abandon(run_);
   for (PairExchange& pair : live_) pair.abandon(run_);
   live_.clear();
+  self_.abandon(run_);
 }
 
 }  // namespace mpix::engine

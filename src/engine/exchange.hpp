@@ -9,6 +9,7 @@
 #include "engine/node_sender.hpp"
 #include "engine/pair.hpp"
 #include "engine/relay.hpp"
+#include "engine/self_copy.hpp"
 
 namespace mpix::engine {
 
@@ -22,7 +23,15 @@ struct BoundPlan {
   /// What a pair of this node sends, equal bytes once, where that pays; one for each of plan.pairs, or none.
   std::vector<std::unique_ptr<const plan::NodeSend>> repeats;
   std::unique_ptr<const plan::NodeSend> self_repeats;  ///< likewise what the rank has for itself
-  bool lingers = false;  ///< on all ranks alike: exchanges end on all ranks of a node together
+  mutable Mirrors mirrors;  ///< guarded by the engine's lock, as what executes the plan is
+  bool lingers = false;     ///< on all ranks alike: exchanges end on all ranks of a node together
+};
+
+/// What Exchange::start needs to know of the two buffers.
+struct Buffers {
+  const std::byte* send = nullptr;
+  std::byte* recv = nullptr;
+  GpuSide send_gpu, recv_gpu;
 };
 
 /// The layouts that a plan refers to, kept alive while it may be executed.
@@ -39,14 +48,16 @@ class Exchange {
   /// Begins the exchange of number `number`, which is larger than those of all earlier exchanges of the
   /// engine. An Exchange that is done may be started again.
   void start(std::uint64_t number, std::shared_ptr<const BoundPlan> plan, PlanLayouts layouts,
-             const void* sendbuf, void* recvbuf);
+             const Buffers& buffers, OnStream on_stream = {}, const device::QueueTraffic& gpu_before = {});
   /// Keeps the layouts until release(), for a caller that does not.
   void keep(PlanLayouts layouts) noexcept { layouts_ = std::move(layouts); }
   /// Moves what can be moved now; returns whether anything was.
   bool progress() noexcept;
   bool done() const noexcept { return finished() && !lingering(); }
+  /// Lets the stream go on that waits for the exchange; to be called once it is done.
+  void release_stream() noexcept;
   /// This rank has nothing left to do for itself.
-  bool finished() const noexcept { return live_.empty() && self_left_ == 0 && all_sent(); }
+  bool finished() const noexcept { return live_.empty() && self_.done() && all_sent(); }
   /// This rank has nothing more to send to other nodes.
   bool sent() const noexcept;
   std::uint64_t number() const noexcept { return run_.exchange; }
@@ -59,12 +70,16 @@ class Exchange {
   const Traffic& traffic() const noexcept { return run_.traffic; }
   void count_forwarded(std::int64_t bytes) noexcept { run_.traffic.forwarded += bytes; }
   void count_helped(std::int64_t bytes) noexcept { run_.traffic.helped += bytes; }
+  /// What the GPUs' queues have done since the start, given what they have done in all.
+  void count_gpu(const device::QueueTraffic& traffic) noexcept;
   /// Seconds without progress after which time_out() is due; 0 for never.
   double timeout() const noexcept { return bound_->config.timeout; }
   /// Drops the plan and the layouts of an exchange that is done.
   void release() noexcept {
+    self_.release();
     bound_.reset();
     layouts_ = {};
+    on_stream_ = {};
   }
 
   /// The peers that are still awaited and what for, for messages.
@@ -76,8 +91,8 @@ class Exchange {
 
  private:
   void start_self();
-  bool copy_self(std::int64_t most) noexcept;
-  bool copy_self_repeats(std::int64_t most) noexcept;
+  bool opens() noexcept;
+  Status gpu_error() const noexcept;
   void drop_done() noexcept;
 
   bool lingering() const noexcept;
@@ -89,10 +104,9 @@ class Exchange {
   std::vector<NodeSender> senders_;
   std::vector<PairExchange> live_;
   bool deserted_ = false;
-  std::int64_t self_left_ = 0;
-  kernels::Cursor self_send_, self_recv_;
-  std::int64_t self_range_ = 0;  // of self_repeats
-  ReceivePlaces self_places_;
+  SelfCopy self_;
+  OnStream on_stream_;
+  device::QueueTraffic gpu_before_;
 };
 
 }  // namespace mpix::engine

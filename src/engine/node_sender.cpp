@@ -15,38 +15,61 @@ constexpr std::int64_t kShortestPacket = 16 << 10;
 /// What is not announced yet can be left to others. Announced or left to others is this part of it at a time,
 /// which makes portions shorter towards the end, where they have to be level.
 constexpr std::int64_t kPortionsOfRest = 4;
+constexpr std::size_t kFilling = 4;  // packets of a lane that a GPU fills at a time
 constexpr std::int64_t kShortestPortion = 64 << 10, kLongestErrand = 4 << 20;
 
 }  // namespace
 
-NodeSender::NodeSender(const NodeRoute& route) : route_(&route), writer_(route.local_ranks) {
-  for (const NodeRoute::Lane& lane : route.lanes) lanes_.push_back({lane.start, lane.bytes, 0});
+NodeSender::NodeSender(const NodeRoute& route, std::size_t index)
+    : route_(&route), index_(index), writer_(route.local_ranks) {
+  std::int64_t position = 0;
+  lanes_.resize(route.lanes.size());
+  for (std::size_t i = 0; i < lanes_.size(); ++i) {
+    lanes_[i].cursor = route.lanes[i].start;
+    lanes_[i].left = route.lanes[i].bytes;
+    lanes_[i].position = position;
+    position += route.lanes[i].bytes;
+  }
   errands_.reserve(memory::Board::kErrands * route.helper_targets.size());
 }
 
 bool NodeSender::step(Run& run) noexcept {
-  if (done_) return false;
+  if (done_ || !run.open) return false;
   bool happened = false, left = false;
   for (std::size_t i = 0; i < lanes_.size() && !done_; ++i) {
-    if (lanes_[i].left > 0) {
-      happened |= announce(run, route_->lanes[i], lanes_[i]);
-      if (lanes_[i].announced > 0) happened |= push(run, route_->lanes[i], lanes_[i]);
-    }
-    left |= lanes_[i].left > 0 || !route_->lanes[i].channel->flushed();
+    happened |= step(run, route_->lanes[i], lanes_[i]);
+    left |= lanes_[i].left > 0 || lanes_[i].filling.size() > 0 || !route_->lanes[i].channel->flushed();
   }
   if (!errands_.empty()) happened |= collect_errands(run);
-  if (left && !done_ && !route_->helper_targets.empty()) happened |= ask_for_help(run);
+  if (left && !done_ && helped(run)) happened |= ask_for_help(run);
   if (left || !errands_.empty() || done_) return happened;
   run.traffic.saved += route_->send.total_bytes - route_->send.unique_bytes;
   done_ = true;
   return true;
 }
 
+bool NodeSender::step(Run& run, const NodeRoute::Lane& lane, Progress& progress) noexcept {
+  bool happened = false;
+  if (progress.filling.size() > 0) {
+    Status status;
+    happened = progress.filling.commit(*lane.channel, *run.send_gpu.queue, status);
+    if (!status.ok()) return fail(run, status);
+  }
+  if (progress.left == 0) return happened;
+  happened |= announce(run, lane, progress);
+  return (progress.announced > 0 && push(run, lane, progress)) || happened;
+}
+
+/// Whether other ranks send for this one: they cannot read the memory of its GPU.
+bool NodeSender::helped(const Run& run) const noexcept {
+  return !route_->helper_targets.empty() && !run.send_gpu;
+}
+
 /// Tells the forwarder to expect the next portion of the lane, if it is time for that.
 bool NodeSender::announce(Run& run, const NodeRoute::Lane& lane, Progress& progress) noexcept {
   const std::int64_t rest = progress.left - progress.announced;
-  const std::int64_t portion = std::min(
-      rest, route_->helper_targets.empty() ? rest : std::max(rest / kPortionsOfRest, kShortestPortion));
+  const std::int64_t portion =
+      std::min(rest, helped(run) ? std::max(rest / kPortionsOfRest, kShortestPortion) : rest);
   if (portion == 0 || progress.announced > portion / 2 || lane.channel->announce_begin() == nullptr)
     return false;
   transport::Announcement announcement;
@@ -58,25 +81,37 @@ bool NodeSender::announce(Run& run, const NodeRoute::Lane& lane, Progress& progr
 }
 
 bool NodeSender::push(Run& run, const NodeRoute::Lane& lane, Progress& progress) noexcept {
+  if (progress.filling.size() == kFilling) return false;
   const std::int64_t share = std::max(lane.bytes / kPacketsOfLane, kShortestPacket);
-  const std::span<std::byte> room = lane.channel->chunk_begin(lane.channel->chunk_limit());
+  const std::span<std::byte> room = lane.channel->chunk_begin(
+      lane.channel->chunk_limit(), run.send_gpu ? transport::By::gpu : transport::By::host);
   if (room.empty()) return false;
   if (room.size() < kMinPacketRoom) {
     lane.channel->chunk_cancel(room.data());
     return fail(run, {Code::internal, text("rank ", lane.rank, " has no room for packets")});
   }
-  const PacketSource source{run.send_base, run.context->kernels};
+  PacketSource source{run.send_base, run.context->kernels};
+  if (run.send_gpu) {
+    source.queue = run.send_gpu.queue;
+    source.side = run.send_gpu.at(run.send_base, index_, progress.position);
+  }
   PacketExtent extent;
   Status status = writer_.write(room, {run.exchange, run.context->rank}, route_->send, progress.cursor,
                                 std::min(share, progress.announced), source, kernels::Stores::cached, extent);
   progress.left -= extent.bytes;
   progress.announced -= extent.bytes;
+  progress.position += extent.bytes;
   run.traffic.net += extent.bytes;
   ++run.traffic.chunks;
-  if (status.ok())
-    status =
-        lane.channel->chunk_commit(room.data(), {run.exchange, 0, extent.bytes, transport::Payload::packet,
-                                                 static_cast<std::uint32_t>(extent.payload)});
+  const transport::Chunk chunk{run.exchange, 0, extent.bytes, transport::Payload::packet,
+                               static_cast<std::uint32_t>(extent.payload)};
+  if (!status.ok()) {
+    lane.channel->chunk_cancel(room.data());
+  } else if (run.send_gpu) {
+    progress.filling.add(room.data(), chunk, extent.ticket);
+  } else {
+    status = lane.channel->chunk_commit(room.data(), chunk);
+  }
   return status.ok() || fail(run, status);
 }
 
@@ -133,9 +168,18 @@ bool NodeSender::collect_errands(Run& run) noexcept {
   return errands_.size() != before;
 }
 
+void NodeSender::abandon(const Run& run) noexcept {
+  done_ = true;
+  for (std::size_t i = 0; i < lanes_.size(); ++i) {
+    if (lanes_[i].filling.size() == 0) continue;
+    run.send_gpu.queue->wait();
+    lanes_[i].filling.cancel(*route_->lanes[i].channel);
+  }
+}
+
 bool NodeSender::fail(Run& run, const Status& status) noexcept {
   run.fail(status);
-  done_ = true;
+  abandon(run);
   return true;
 }
 

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "engine/errand_desk.hpp"
+#include "engine/gpu_pair.hpp"
 #include "engine/packet.hpp"
 #include "engine/pair.hpp"
 
@@ -34,8 +35,8 @@ struct NodeRoute {
 
 class NodeSender {
  public:
-  /// Throws std::bad_alloc.
-  explicit NodeSender(const NodeRoute& route);
+  /// `index`: the number of the route's unique ranges in the send mirror. Throws std::bad_alloc.
+  NodeSender(const NodeRoute& route, std::size_t index);
 
   const NodeRoute& route() const noexcept { return *route_; }
   /// Sends what can be sent now; returns whether that was anything.
@@ -43,7 +44,7 @@ class NodeSender {
   /// Everything has left this rank.
   bool done() const noexcept { return done_; }
   /// Gives up what is not sent.
-  void abandon() noexcept { done_ = true; }
+  void abandon(const Run& run) noexcept;
   /// Not ok once a forwarder is known to be gone.
   Status check_forwarders() noexcept;
 
@@ -51,8 +52,12 @@ class NodeSender {
   struct Progress {
     UniqueCursor cursor;
     std::int64_t left = 0;
+    std::int64_t position = 0;   ///< of the cursor, in the unique bytes
+    FillingRooms filling;        ///< of packets that a GPU writes
     std::int64_t announced = 0;  ///< of `left`: the forwarder expects it, so it cannot be left to others
   };
+  bool step(Run& run, const NodeRoute::Lane& lane, Progress& progress) noexcept;
+  bool helped(const Run& run) const noexcept;
   bool announce(Run& run, const NodeRoute::Lane& lane, Progress& progress) noexcept;
   bool push(Run& run, const NodeRoute::Lane& lane, Progress& progress) noexcept;
   bool ask_for_help(Run& run) noexcept;
@@ -61,6 +66,7 @@ class NodeSender {
   bool fail(Run& run, const Status& status) noexcept;
 
   const NodeRoute* route_;
+  std::size_t index_;
   bool done_ = false;
   std::vector<Progress> lanes_;
   PacketWriter writer_;

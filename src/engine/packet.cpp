@@ -155,7 +155,8 @@ PacketWriter::Measure PacketWriter::measure(std::size_t room, const plan::NodeSe
 }
 
 Status PacketSource::read(const plan::NodeSend& send, UniqueCursor at, std::byte* out, std::size_t bytes,
-                          kernels::Stores stores) const noexcept {
+                          kernels::Stores stores, device::Ticket& ticket) const noexcept {
+  if (queue != nullptr) return read_by_gpu(out, bytes, ticket);
   kernels::Cursor from{at.range, at.within};
   if (attached == 0) {
     kernels->gather(base, send.blocks(), from, out, bytes, stores);
@@ -171,6 +172,20 @@ Status PacketSource::read(const plan::NodeSend& send, UniqueCursor at, std::byte
                                 {const_cast<std::byte*>(base), send.blocks(), from}, total - done, copied);
     if (!status.ok()) return status;
   }
+  return {};
+}
+
+/// The packet's lists have been written already, so this cannot be put off: where the queue takes no more,
+/// what it has is finished first.
+Status PacketSource::read_by_gpu(std::byte* out, std::size_t bytes, device::Ticket& ticket) const noexcept {
+  std::optional<device::Ticket> taken = queue->gather(side, out, bytes);
+  if (!taken) {
+    queue->wait();
+    taken = queue->gather(side, out, bytes);
+  }
+  if (!taken)
+    return queue->error().ok() ? Status(Code::internal, "the GPU's queue takes no packet") : queue->error();
+  ticket = *taken;
   return {};
 }
 
@@ -207,9 +222,10 @@ Status PacketWriter::write(std::span<std::byte> room, const PacketHeader& header
     delivered += bytes * (send.first[range + 1] - send.first[range]);
     advance(send, at, bytes);
   }
-  Status status = source.read(send, cursor, room.data() + full.data, full.bytes, stores);
+  device::Ticket ticket = 0;
+  Status status = source.read(send, cursor, room.data() + full.data, full.bytes, stores, ticket);
   cursor = measured.end;
-  extent = {full.data + full.bytes, measured.bytes, delivered};
+  extent = {full.data + full.bytes, measured.bytes, delivered, ticket};
   return status;
 }
 

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "base/status.hpp"
+#include "device/device.hpp"
 #include "kernels/host.hpp"
 #include "plan/node_send.hpp"
 
@@ -82,6 +83,7 @@ struct PacketExtent {
   std::size_t payload = 0;
   std::int64_t bytes = 0;
   std::int64_t delivered = 0;
+  device::Ticket ticket = 0;  ///< when the unique bytes are there
 };
 
 /// Where unique bytes are read from.
@@ -89,10 +91,16 @@ struct PacketSource {
   const std::byte* base = nullptr;  ///< of the send buffer
   const kernels::HostKernels* kernels = nullptr;
   pid_t attached = 0;  ///< not 0: `base` is an address in that process, read by cross-memory attach
+  device::Queue* queue = nullptr;  ///< not null: the send buffer is a GPU's,
+  device::Side side = {};               ///< and this the unique bytes from the cursor on
 
-  /// Reads `bytes` bytes from `at` on into `out`. Status (peer) where attach fails.
+  /// Reads `bytes` bytes from `at` on into `out`; for a GPU, they are there once `ticket` is done. Status
+  /// (peer) where attach fails.
   Status read(const plan::NodeSend& send, UniqueCursor at, std::byte* out, std::size_t bytes,
-              kernels::Stores stores) const noexcept;
+              kernels::Stores stores, device::Ticket& ticket) const noexcept;
+
+ private:
+  Status read_by_gpu(std::byte* out, std::size_t bytes, device::Ticket& ticket) const noexcept;
 };
 
 /// Makes packets of a NodeSend for one node. Keeps scratch memory between packets.

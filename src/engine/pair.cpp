@@ -51,10 +51,13 @@ void PairExchange::enter(const Run& run) {
   link_->announcing.join(run.exchange);
   link_->meeting.join(run.exchange);
   link_->living.join(run.exchange);
+  if (!run.send_gpu) return;
+  repeats_ = nullptr;  // rows that a GPU reads twice cost it little
+  leave_note(run);
 }
 
 bool PairExchange::announce(Run& run) noexcept {
-  if (!link_->announcing.is_next(run.exchange)) return false;
+  if (!run.open || !link_->announcing.is_next(run.exchange)) return false;
   std::byte* const room = channel().announce_begin();
   if (room == nullptr) return false;
   Announcement announcement;
@@ -64,9 +67,11 @@ bool PairExchange::announce(Run& run) noexcept {
   announcement.abilities = channel().abilities();
   if (pair_->recv != nullptr && mean_run(*pair_->recv) < run.config->attach_block)
     announcement.abilities &= ~static_cast<std::uint32_t>(transport::kCanAttach);
+  if (run.recv_gpu) announcement.abilities = can_import(run) ? transport::kCanImport : 0u;
   if (sender_ != nullptr) {
     announcement.abilities |= transport::kForwards;
-  } else if (send_total() > 0 && static_cast<std::size_t>(send_total()) <= channel().inline_limit()) {
+  } else if (send_total() > 0 && !run.send_gpu &&
+             static_cast<std::size_t>(send_total()) <= channel().inline_limit()) {
     announcement.inline_bytes = static_cast<std::uint32_t>(send_total());
     run.context->kernels->gather(run.send_base, *pair_->send, send_cursor_, room, announcement.inline_bytes,
                                  kernels::Stores::cached);
@@ -89,8 +94,10 @@ bool PairExchange::step(Run& run) noexcept {
   bool happened = !announced_ && announce(run);
   if (!met_ && !done_) happened |= meet(run);
   if (met_) {
+    if (gpu_ != nullptr) happened |= settle_gpu(run);
     if (sender_ != nullptr && sender_->done()) sent_ = send_total();
-    if (sending_ && sent_ < send_total() && sender_ == nullptr) happened |= push(run);
+    if (sending_ && sent_ < send_total() && sender_ == nullptr)
+      happened |= run.send_gpu && !exports_ ? push_gpu(run) : push(run);
     if (receiving_ && received_ < recv_total()) happened |= pull(run);
   }
   update_done(run);
@@ -128,7 +135,9 @@ void PairExchange::accept(Run& run, const AnnouncementView& view) noexcept {
   // Packets are on their way whether they are wanted or not, and take up room until they are taken.
   if (!receiving_ && (theirs.abilities & transport::kForwards) != 0) unwanted_ = theirs.send_bytes;
   if (!agreed) return;
-  if (receiving_ && theirs.inline_bytes > 0) {
+  if (receiving_ && theirs.inline_bytes > 0 && run.recv_gpu) {
+    accept_inlined_gpu(run, view);
+  } else if (receiving_ && theirs.inline_bytes > 0) {
     run.context->kernels->scatter(run.recv_base, *pair_->recv, recv_cursor_, view.payload,
                                   theirs.inline_bytes, kernels::Stores::cached);
     received_ = theirs.inline_bytes;
@@ -159,6 +168,10 @@ void PairExchange::choose_reach(Run& run, std::uint32_t abilities) noexcept {
   const std::int64_t share = send_total() / kPipelineDepth;
   chunk_bytes_ = static_cast<std::size_t>(std::min(std::max(share, kShortestChunk), limit));
   if (run.plan->in_place) return;  // the peer would read what this rank overwrites
+  if (run.send_gpu) {
+    if ((abilities & transport::kCanImport) != 0 && run.config->cuda_ipc) exports_ = export_descriptor(run);
+    return;
+  }
   if ((abilities & transport::kCanMap) != 0) place_ = run.mapped_place();
   if (place_) return;
   if (repeats_ != nullptr) return;  // each is read once, and not by the peer again and again
@@ -168,17 +181,23 @@ void PairExchange::choose_reach(Run& run, std::uint32_t abilities) noexcept {
   if ((abilities & transport::kCanAttach) != 0 && wanted) place_ = run.attached_place();
 }
 
+/// In place: whether this rank has sent so far ahead of what it has received that it waits.
+bool PairExchange::leads_in_place(const Run& run) const noexcept {
+  return run.plan->in_place && receiving_ &&
+         sent_ - received_ >= kInPlaceLead * static_cast<std::int64_t>(chunk_bytes_);
+}
+
 bool PairExchange::push(Run& run) noexcept {
-  if (run.plan->in_place && receiving_ &&
-      sent_ - received_ >= kInPlaceLead * static_cast<std::int64_t>(chunk_bytes_))
-    return false;
+  if (leads_in_place(run)) return false;
   const std::size_t left = static_cast<std::size_t>(send_total() - sent_);
-  const std::size_t want = place_     ? channel().chunk_limit()
+  const std::size_t want = exports_   ? sizeof(ImportDescriptor)
+                           : place_   ? channel().chunk_limit()
                            : repeats_ ? std::max(chunk_bytes_, kMinPacketRoom)
                                       : std::min(chunk_bytes_, left);
   const std::span<std::byte> room = channel().chunk_begin(want);
   if (room.empty()) return false;
-  const Status status = place_     ? push_descriptor(run, room)
+  const Status status = exports_   ? push_import(run, room)
+                        : place_   ? push_descriptor(run, room)
                         : repeats_ ? push_packet(run, room)
                                    : push_data(run, room);
   if (!status.ok()) {
@@ -243,23 +262,46 @@ Status PairExchange::push_descriptor(Run& run, std::span<std::byte> room) noexce
   return status;
 }
 
-bool PairExchange::pull(Run& run) noexcept {
-  const ChunkView* const view = channel().chunk();
-  if (view == nullptr) return false;
-  if (view->header.exchange != run.exchange) {
-    const bool stale = view->header.exchange < run.exchange && link_->living.is_next(run.exchange);
-    if (stale) channel().pop_chunk();  // of an exchange that was given up here
-    return stale;
+/// All at once: one descriptor, however many blocks there are.
+Status PairExchange::push_import(Run& run, std::span<std::byte> room) noexcept {
+  if (room.size() < sizeof *exports_) {
+    channel().chunk_cancel(room.data());
+    return {Code::internal, text("rank ", peer(), " has no room for descriptors")};
   }
+  std::memcpy(room.data(), &*exports_, sizeof *exports_);
+  const Chunk chunk{run.exchange, 0, send_total(), Payload::descriptor,
+                    static_cast<std::uint32_t>(sizeof *exports_)};
+  sent_ = send_total();
+  run.traffic.imported += sent_;
+  ++run.traffic.chunks;
+  const Status status = channel().chunk_commit(room.data(), chunk);
+  drain_target_ = channel().chunks_sent();
+  return status;
+}
+
+bool PairExchange::pull(Run& run) noexcept {
+  const std::size_t ahead = gpu_ != nullptr ? gpu_->chunks_reading : 0;
+  const ChunkView* const view =
+      channel().chunk(ahead, run.recv_gpu ? transport::By::gpu : transport::By::host);
+  if (view == nullptr) return false;
+  if (view->header.exchange != run.exchange) return ahead == 0 && drop_stale(run, *view);
   switch (view->header.payload) {
     case Payload::data:
-      return pull_data(run, *view);
+      return run.recv_gpu ? pull_data_gpu(run, *view) : pull_data(run, *view);
     case Payload::packet:
       return pull_packet(run, *view);
     case Payload::descriptor:
       break;
   }
-  return pull_descriptor(run, *view);
+  return read_place(view->payload).reach == Reach::imported ? pull_imported(run, *view)
+                                                            : pull_descriptor(run, *view);
+}
+
+/// Pops the oldest chunk if it is of an exchange that was given up here.
+bool PairExchange::drop_stale(const Run& run, const ChunkView& view) noexcept {
+  const bool stale = view.header.exchange < run.exchange && link_->living.is_next(run.exchange);
+  if (stale) channel().pop_chunk();
+  return stale;
 }
 
 bool PairExchange::pull_packet(Run& run, const ChunkView& view) noexcept {
@@ -269,7 +311,7 @@ bool PairExchange::pull_packet(Run& run, const ChunkView& view) noexcept {
     abandon(run);
     return true;
   }
-  take(run, packet.entries_of(packet.dests[0]), packet.data);
+  if (!take(run, packet.entries_of(packet.dests[0]), packet.data)) return false;
   if (!done_) finish_chunk();
   return true;
 }
@@ -375,6 +417,7 @@ bool PairExchange::take(Run& run, std::span<const PacketEntry> entries, const st
     for (const PacketEntry& entry : entries) unwanted_ -= entry.bytes;
     return true;
   }
+  if (run.recv_gpu) return take_gpu(run, entries, data);
   try {
     for (const PacketEntry& entry : entries) {
       if (entry.offset < 0 || entry.offset > recv_total() - entry.bytes)
@@ -406,6 +449,7 @@ void PairExchange::update_done(Run& run) noexcept {
   if (receiving_ && received_ < recv_total()) return;
   if (unwanted_ > 0) return;
   if (drain_target_ > 0 && channel().chunks_drained() < drain_target_) return;
+  if (gpu_ != nullptr && !gpu_->idle()) return;
   if (!channel().flushed()) return;  // in packets: the sender has seen to that
   link_->living.leave(run.exchange);
   done_ = true;
@@ -415,6 +459,7 @@ void PairExchange::abandon(const Run& run) noexcept {
   link_->announcing.leave(run.exchange);
   link_->meeting.leave(run.exchange);
   link_->living.leave(run.exchange);
+  abandon_gpu(run);
   reading_.reset();
   done_ = true;
 }

@@ -10,6 +10,8 @@
 
 #include "engine/context.hpp"
 #include "engine/descriptor.hpp"
+#include "engine/gpu_pair.hpp"
+#include "engine/gpu_side.hpp"
 #include "engine/packet.hpp"
 #include "plan/plan.hpp"
 
@@ -25,6 +27,8 @@ struct Run {
   std::uint64_t exchange = 0;
   const std::byte* send_base = nullptr;
   std::byte* recv_base = nullptr;
+  GpuSide send_gpu, recv_gpu;  ///< where the buffers are a GPU's
+  bool open = true;            ///< false until a stream has come to the exchange: nothing may begin
   kernels::Stores stores = kernels::Stores::cached;
   std::unique_ptr<PacketWriter> writer;  ///< of packets for one rank; made when it is needed
   /// Where the send buffer lies for peers that can map it; looked up once, if a long message is sent.
@@ -54,11 +58,11 @@ class ReceivePlaces {
 
 class PairExchange {
  public:
-  /// `sender`: sends this rank's bytes to the peer, which then does not do so itself; `repeats`: what is
-  /// sent, equal bytes once. Null for none.
-  PairExchange(const plan::Pair& pair, Link& link, NodeSender* sender = nullptr,
+  /// `index`: of the pair in the plan; `sender`: sends this rank's bytes to the peer, which then does not do
+  /// so itself; `repeats`: what is sent, equal bytes once. Null for none.
+  PairExchange(const plan::Pair& pair, std::size_t index, Link& link, NodeSender* sender = nullptr,
                const plan::NodeSend* repeats = nullptr) noexcept
-      : pair_(&pair), link_(&link), sender_(sender), repeats_(repeats) {}
+      : pair_(&pair), index_(index), link_(&link), sender_(sender), repeats_(repeats) {}
 
   /// Joins the link's queues; in the order of the exchanges' numbers.
   void enter(const Run& run);
@@ -68,7 +72,10 @@ class PairExchange {
   bool step(Run& run) noexcept;
   bool done() const noexcept { return done_; }
   /// Nothing is left for this pair to send.
-  bool sent() const noexcept { return sender_ != nullptr || !sending_ || sent_ == send_total(); }
+  bool sent() const noexcept {
+    return sender_ != nullptr || !sending_ ||
+           (sent_ == send_total() && (gpu_ == nullptr || gpu_->filling.size() == 0));
+  }
   /// Gives up what is not done yet and leaves the link to later exchanges.
   void abandon(const Run& run) noexcept;
 
@@ -90,27 +97,49 @@ class PairExchange {
   };
 
   std::int64_t send_total() const noexcept { return pair_->send ? pair_->send->bytes : 0; }
-  std::int64_t saved() const noexcept { return static_cast<std::int64_t>(saved_.size() - saved_sent_); }
+  std::int64_t saved() const noexcept {
+    return gpu_ != nullptr ? gpu_->saved_bytes : static_cast<std::int64_t>(saved_.size() - saved_sent_);
+  }
   std::int64_t recv_total() const noexcept { return pair_->recv ? pair_->recv->bytes : 0; }
 
   bool meet(Run& run) noexcept;
   void accept(Run& run, const transport::AnnouncementView& view) noexcept;
   bool compare_sizes(Run& run, const transport::Announcement& theirs) noexcept;
   void choose_reach(Run& run, std::uint32_t abilities) noexcept;
+  bool leads_in_place(const Run& run) const noexcept;
   bool push(Run& run) noexcept;
   Status push_data(Run& run, std::span<std::byte> room) noexcept;
   Status push_packet(Run& run, std::span<std::byte> room) noexcept;
   Status push_descriptor(Run& run, std::span<std::byte> room) noexcept;
+  Status push_import(Run& run, std::span<std::byte> room) noexcept;
   bool pull(Run& run) noexcept;
   bool save_ahead(Run& run, std::int64_t bytes) noexcept;
   bool pull_packet(Run& run, const transport::ChunkView& view) noexcept;
   bool pull_data(Run& run, const transport::ChunkView& view) noexcept;
   bool pull_descriptor(Run& run, const transport::ChunkView& view) noexcept;
   Status open_reading(Run& run, const transport::ChunkView& view) noexcept;
+  bool drop_stale(const Run& run, const transport::ChunkView& view) noexcept;
   void finish_chunk() noexcept;
   void update_done(Run& run) noexcept;
 
+  // Where a side is a GPU's: gpu_pair.cpp.
+  GpuPair* gpu(Run& run) noexcept;
+  void leave_note(const Run& run) noexcept;
+  bool can_import(const Run& run) noexcept;
+  std::optional<ImportDescriptor> export_descriptor(const Run& run) const noexcept;
+  bool settle_gpu(Run& run) noexcept;
+  bool push_gpu(Run& run) noexcept;
+  bool fill_room(Run& run, std::span<std::byte> room) noexcept;
+  bool save_ahead_gpu(Run& run, std::int64_t bytes) noexcept;
+  bool pull_data_gpu(Run& run, const transport::ChunkView& view) noexcept;
+  bool pull_imported(Run& run, const transport::ChunkView& view) noexcept;
+  void accept_inlined_gpu(Run& run, const transport::AnnouncementView& view) noexcept;
+  bool scatter_inlined(Run& run) noexcept;
+  bool take_gpu(Run& run, std::span<const PacketEntry> entries, const std::byte* data) noexcept;
+  void abandon_gpu(const Run& run) noexcept;
+
   const plan::Pair* pair_;
+  std::size_t index_;
   Link* link_;
   NodeSender* sender_;
   const plan::NodeSend* repeats_;
@@ -128,6 +157,8 @@ class PairExchange {
   std::size_t saved_sent_ = 0;    // of these
   ReceivePlaces places_;          // where packets come
   UniqueCursor repeats_cursor_;
+  std::unique_ptr<GpuPair> gpu_;             // where a GPU has a part in it
+  std::optional<ImportDescriptor> exports_;  // to be sent instead of the data
 };
 
 }  // namespace mpix::engine

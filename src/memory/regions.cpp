@@ -22,7 +22,8 @@ Regions::Entry::~Entry() {
 Regions::Entry Regions::add(std::span<std::byte> memory) {
   const std::unique_lock guard(mutex_);
   const auto address = reinterpret_cast<std::uintptr_t>(memory.data());
-  regions_.insert_or_assign(address, Region{memory, next_++});
+  Listed& listed = regions_[address];
+  if (listed.entries++ == 0) listed.region = {memory, next_++};
   return {*this, address};
 }
 
@@ -31,7 +32,7 @@ std::optional<Regions::Region> Regions::find(const void* address) const {
   const auto at = reinterpret_cast<std::uintptr_t>(address);
   auto after = regions_.upper_bound(at);
   if (after == regions_.begin()) return {};
-  const Region& region = (--after)->second;
+  const Region& region = (--after)->second.region;
   if (at - after->first >= region.memory.size()) return {};
   return region;
 }
@@ -44,8 +45,8 @@ void Regions::on_removal(std::function<void(const Region&)> removing) {
 void Regions::remove(std::uintptr_t address) noexcept {
   const std::unique_lock guard(mutex_);
   const auto found = regions_.find(address);
-  if (found == regions_.end()) return;
-  if (removing_) removing_(found->second);
+  if (found == regions_.end() || --found->second.entries > 0) return;
+  if (removing_) removing_(found->second.region);
   regions_.erase(found);
 }
 

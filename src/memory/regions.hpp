@@ -36,7 +36,7 @@ class Regions {
     std::uintptr_t address_ = 0;
   };
 
-  /// Lists `memory`, which overlaps no other region; to be removed before the memory goes.
+  /// Lists `memory`, which overlaps no other region but may be listed already; to be removed before it goes.
   Entry add(std::span<std::byte> memory);
   /// The region that holds `address`.
   std::optional<Region> find(const void* address) const;
@@ -46,8 +46,13 @@ class Regions {
  private:
   void remove(std::uintptr_t address) noexcept;
 
+  struct Listed {
+    Region region;
+    std::size_t entries = 0;
+  };
+
   mutable std::shared_mutex mutex_;
-  std::map<std::uintptr_t, Region> regions_;  // by address
+  std::map<std::uintptr_t, Listed> regions_;  // by address
   std::uint64_t next_ = 1;
   std::function<void(const Region&)> removing_;
 };

@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <span>
 
 #include "memory/segment.hpp"
 
@@ -49,6 +50,7 @@ class Staging {
   Staging(std::int64_t total, std::int64_t slot_bytes);
   const StagingView& view() const noexcept { return view_; }
   StagingName name() const noexcept;
+  std::span<std::byte> memory() const noexcept { return {segment_.data(), segment_.bytes()}; }
   /// Address of the segment in this process.
   std::uint64_t address() const noexcept { return reinterpret_cast<std::uintptr_t>(segment_.data()); }
 

@@ -46,6 +46,7 @@ Plan make_plan(int rank, const Layout& send, const Layout& recv, bool in_place, 
   plan.recv_bytes = recv.bytes();
   plan.send_lb = send.true_lb();
   plan.send_ub = send.true_ub();
+  plan.recv_lb = recv.true_lb();
   plan.streaming = plan.recv_bytes >= config.streaming;
   return plan;
 }

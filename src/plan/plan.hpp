@@ -25,6 +25,7 @@ struct Plan {
   Pair self;                ///< both null where the rank has nothing for itself
   std::int64_t send_bytes = 0, recv_bytes = 0;
   std::int64_t send_lb = 0, send_ub = 0;  ///< what the send layout touches, relative to the buffer
+  std::int64_t recv_lb = 0;               ///< likewise the receive layout's first byte
   bool streaming = false;                 ///< receives exceed the caches: store past them
 
   std::int64_t memory() const noexcept;

@@ -31,6 +31,7 @@ struct Announcement {
 enum Ability : std::uint32_t {
   kCanMap = 1,     ///< map its shared segments
   kCanAttach = 2,  ///< cross-memory attach, seen to work
+  kCanImport = 8,  ///< import memory of its GPU, seen to work
   kForwards = 4,   ///< (not an ability) this exchange's payload comes in packets through a forwarder
 };
 

@@ -7,6 +7,7 @@
 #include <array>
 #include <memory>
 
+#include "memory/regions.hpp"
 #include "memory/staging.hpp"
 #include "transport/shm/mailbox.hpp"
 #include "transport/shm/stores.hpp"
@@ -25,6 +26,7 @@ struct ChannelParts {
   memory::StagingView own_staging;
   memory::StagingView peer_staging;
   std::shared_ptr<const Mapping> peer_staging_mapping;
+  memory::Regions::Entry peer_staging_region;
 };
 
 class ShmChannel final : public Channel {

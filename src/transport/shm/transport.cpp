@@ -27,12 +27,13 @@ Mailbox* Inbox::mailbox(std::size_t local_rank) const noexcept {
 
 ShmTransport::ShmTransport(Inbox inbox, std::vector<Card> cards, std::size_t self,
                            const memory::Staging& staging, std::shared_ptr<memory::MappingCache> mappings,
-                           Choice attach)
+                           memory::Regions& regions, Choice attach)
     : inbox_(std::move(inbox)),
       cards_(std::move(cards)),
       self_(self),
       staging_(staging.view()),
       mappings_(std::move(mappings)),
+      regions_(&regions),
       attach_(attach) {}
 
 Channel& ShmTransport::connect(int peer) {
@@ -55,6 +56,8 @@ std::unique_ptr<ShmChannel> ShmTransport::make_channel(std::size_t local_rank) {
   parts.outbox = mailbox_at(parts.outbox_mapping->data(), self_);
   parts.own_staging = staging_;
   parts.peer_staging_mapping = mappings_->get(card.staging.segment);
+  parts.peer_staging_region =
+      regions_->add({parts.peer_staging_mapping->data(), parts.peer_staging_mapping->bytes()});
   parts.peer_staging = memory::StagingView(parts.peer_staging_mapping->data(), card.staging.slots,
                                            static_cast<std::size_t>(card.staging.slot_bytes));
   if (use_attach(card, *parts.peer_staging_mapping)) parts.abilities |= kCanAttach;

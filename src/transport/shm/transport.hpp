@@ -42,7 +42,7 @@ class ShmTransport final : public Transport {
  public:
   /// `cards`: of all ranks of the node in one order on all of them; `self`: this rank's place there.
   ShmTransport(Inbox inbox, std::vector<Card> cards, std::size_t self, const memory::Staging& staging,
-               std::shared_ptr<memory::MappingCache> mappings, Choice attach);
+               std::shared_ptr<memory::MappingCache> mappings, memory::Regions& regions, Choice attach);
 
   const char* name() const noexcept override { return "shm"; }
   Channel& connect(int peer) override;
@@ -60,6 +60,7 @@ class ShmTransport final : public Transport {
   std::size_t self_;
   memory::StagingView staging_;
   std::shared_ptr<memory::MappingCache> mappings_;
+  memory::Regions* regions_;
   Choice attach_;
   std::optional<bool> attach_wins_;  // measured with the first peer, under attach=auto
   std::map<int, std::unique_ptr<ShmChannel>> channels_;

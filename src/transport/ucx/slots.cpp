@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "transport/ucx/slots.hpp"
 
+#include "transport/ucx/worker.hpp"
+
 namespace mpix::transport::ucx {
 
 void SlotPool::add(UcxWorker& worker, const UcxContext& context, std::size_t count, std::size_t bytes) {
@@ -9,6 +11,7 @@ void SlotPool::add(UcxWorker& worker, const UcxContext& context, std::size_t cou
     memory_.reserve(memory_.size() + 1);
     memory_.emplace_back(context, count * bytes);
     next = memory_.back().data();
+    if (worker.regions() != nullptr) regions_.push_back(worker.regions()->add({next, count * bytes}));
   }
   slots_.reserve(slots_.size() + count);
   free_.reserve(slots_.size() + count);

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "handle/ucx.hpp"
+#include "memory/regions.hpp"
 #include "transport/ucx/wire.hpp"
 
 namespace mpix::transport::ucx {
@@ -56,6 +57,7 @@ class SlotPool {
 
  private:
   std::vector<UcxMemory> memory_;
+  std::vector<memory::Regions::Entry> regions_;  // of memory_
   std::vector<std::unique_ptr<Slot>> slots_;
   std::vector<Slot*> free_;
 };

@@ -40,7 +40,8 @@ class UcxWorker {
   using Lock = std::unique_lock<std::mutex>;
 
   /// Throws Error (internal, no_memory; argument for devices that UCX does not accept).
-  explicit UcxWorker(const Config& config);
+  /// `regions`: where the staging memory is listed; outlives the worker. Null for nowhere.
+  explicit UcxWorker(const Config& config, memory::Regions* regions = nullptr);
   UcxWorker(const UcxWorker&) = delete;
   UcxWorker& operator=(const UcxWorker&) = delete;
   ~UcxWorker();
@@ -76,6 +77,7 @@ class UcxWorker {
 
   /// Throws Error (peer).
   Endpoint& endpoint(const Lock&, std::span<const std::byte> address);
+  memory::Regions* regions() const noexcept { return regions_; }
   SlotPool& announcements() noexcept { return announcements_; }
   SlotPool& chunks() noexcept { return chunks_; }
   SlotPool& credits() noexcept { return credits_; }
@@ -112,6 +114,7 @@ class UcxWorker {
   static void on_endpoint_error(void* endpoint, ucp_ep_h, ucs_status_t status);
 
   std::mutex mutex_;
+  memory::Regions* regions_;
   std::size_t chunk_bytes_, chunk_slots_;
   std::size_t inline_limit_ = 0;
   std::uint32_t chunk_flags_ = 0;

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "engine/gpu_side.hpp"
+
+namespace mpix::engine {
+namespace {
+
+/// Launches under way beside which no further one is started, so that what comes meanwhile joins the next.
+constexpr int kLaunches = 2;
+
+}  // namespace
+
+const device::Mirror& Mirrors::send(const plan::Plan& plan, std::span<const plan::NodeSend* const> routes,
+                                    device::Queue& queue) {
+  std::shared_ptr<const device::Mirror>& mirror = send_[queue.ordinal()];
+  if (mirror != nullptr) return *mirror;
+  std::vector<kernels::Blocks> unique;
+  unique.reserve(routes.size());
+  for (const plan::NodeSend* const route : routes) unique.push_back(route->blocks());
+  std::vector<const kernels::Blocks*> blocks;
+  for (const plan::Pair& pair : plan.pairs) blocks.push_back(pair.send);
+  blocks.push_back(plan.self.send);
+  for (const kernels::Blocks& ranges : unique) blocks.push_back(&ranges);
+  mirror = queue.mirror(blocks);
+  return *mirror;
+}
+
+const device::Mirror& Mirrors::recv(const plan::Plan& plan, device::Queue& queue) {
+  std::shared_ptr<const device::Mirror>& mirror = recv_[queue.ordinal()];
+  if (mirror != nullptr) return *mirror;
+  std::vector<const kernels::Blocks*> blocks;
+  for (const plan::Pair& pair : plan.pairs) blocks.push_back(pair.recv);
+  blocks.push_back(plan.self.recv);
+  mirror = queue.mirror(blocks);
+  return *mirror;
+}
+
+std::int64_t Mirrors::memory() const noexcept {
+  std::int64_t bytes = 0;
+  for (const ByOrdinal* const side : {&send_, &recv_})
+    for (const auto& [ordinal, mirror] : *side) bytes += mirror->memory();
+  return bytes;
+}
+
+device::Queue* GpuQueues::queue_for(const std::byte* address, device::Facts& facts) {
+  facts = gpus_->look(address);
+  if (!facts.needs_gpu()) return nullptr;
+  std::unique_ptr<device::Queue>& queue = queues_[facts.ordinal];
+  if (queue == nullptr) queue = gpus_->make_queue(facts);
+  if (!queue->error().ok()) throw Error(queue->error().code(), std::string(queue->error().message()));
+  return queue.get();
+}
+
+bool GpuQueues::progress() noexcept {
+  bool happened = false;
+  for (const auto& [ordinal, queue] : queues_) {
+    happened |= queue->progress();
+    if (queue->collected() && queue->under_way() < kLaunches) queue->flush();
+  }
+  return happened;
+}
+
+device::QueueTraffic GpuQueues::traffic() const noexcept {
+  device::QueueTraffic sum;
+  for (const auto& [ordinal, queue] : queues_) {
+    sum.launches += queue->traffic().launches;
+    sum.bounced += queue->traffic().bounced;
+  }
+  return sum;
+}
+
+}  // namespace mpix::engine
