@@ -155,6 +155,17 @@ MPIX_LAYOUT_API int MPIX_Alltoallv_layout_init(MPIX_Layout sendlayout, MPIX_Layo
 MPIX_LAYOUT_API int MPIX_Layout_plan_start(MPIX_Layout_plan plan, const void* sendbuf, void* recvbuf,
                                            MPI_Request* request);
 
+/**
+ * As MPIX_Layout_plan_start, in the order of a CUDA stream: the exchange begins once the stream has come to
+ * this call, and work that is given to the stream afterwards waits until the exchange is complete on this
+ * rank. Call it on any rank, beside MPIX_Layout_plan_start on others. It returns at once; @p request is to be
+ * completed all the same.
+ * @param cuda_stream  a cudaStream_t or CUstream; null is the default stream of the current context
+ * Further errors: MPI_ERR_ARG where there is no CUDA, or the stream cannot be used.
+ */
+MPIX_LAYOUT_API int MPIX_Layout_plan_start_on_stream(MPIX_Layout_plan plan, const void* sendbuf,
+                                                     void* recvbuf, void* cuda_stream, MPI_Request* request);
+
 /** Gives up a plan; local. Started exchanges go on to their end. Sets the handle to MPIX_LAYOUT_PLAN_NULL. */
 MPIX_LAYOUT_API int MPIX_Layout_plan_free(MPIX_Layout_plan* plan);
 
@@ -185,6 +196,10 @@ typedef struct MPIX_Layout_stats {
   int64_t net_helped_bytes;    /**< sent so far to other nodes in the place of other ranks of this node */
   int64_t net_forwarded_bytes; /**< that came so far from other nodes for ranks of this one, forwarded by
                                     this rank */
+  int64_t gpu_plan_bytes;      /**< memory of GPUs that the plan's lists take */
+  int64_t gpu_launches;        /**< kernels that this rank has started while exchanges of the plan ran */
+  int64_t gpu_imported_bytes;  /**< sent so far straight from the memory of this rank's GPU, on this node */
+  int64_t gpu_bounced_bytes;   /**< copied once more on the host, because no GPU reaches where they lie */
 } MPIX_Layout_stats;
 
 /**

@@ -77,6 +77,12 @@ void Communicator::progress(std::vector<Request*>& completed) noexcept {
   engine_->lock().unlock();
 }
 
+void Communicator::progress_alone() noexcept {
+  if (!engine_->lock().try_lock()) return;
+  if (!requests_.empty() && !engine_->progress()) engine_->check_stalled();
+  engine_->lock().unlock();
+}
+
 void Communicator::complete_all() noexcept {
   Backoff backoff(0);
   for (;;) {  // ends at the latest when the exchanges time out

@@ -38,6 +38,8 @@ class Communicator {
   void add(Request* request) { requests_.push_back(request); }
   /// Progresses exchanges, unless another thread is at it, and moves requests that are done to `completed`.
   void progress(std::vector<Request*>& completed) noexcept;
+  /// The same without looking at requests; makes no call of MPI.
+  void progress_alone() noexcept;
 
   /// Completes what is under way; ends at the latest when it times out.
   void complete_all() noexcept;

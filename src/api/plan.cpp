@@ -10,6 +10,7 @@
 #include "api/exchange_checks.hpp"
 #include "api/handles.hpp"
 #include "api/info.hpp"
+#include "api/on_stream.hpp"
 #include "api/progress.hpp"
 #include "api/request.hpp"
 #include "base/text.hpp"
@@ -93,6 +94,10 @@ MPIX_Layout_stats stats_of(PlanState& state) {
   stats.net_given_bytes = state.traffic.given;
   stats.net_helped_bytes = state.traffic.helped;
   stats.net_forwarded_bytes = state.traffic.forwarded;
+  stats.gpu_plan_bytes = state.bound->mirrors.memory() + state.bound_in_place->mirrors.memory();
+  stats.gpu_launches = state.traffic.launches;
+  stats.gpu_imported_bytes = state.traffic.imported;
+  stats.gpu_bounced_bytes = state.traffic.bounced;
   return stats;
 }
 
@@ -101,6 +106,24 @@ MPI_Comm comm_of(MPIX_Layout_plan plan) noexcept {
   return plan != MPIX_LAYOUT_PLAN_NULL && plan->alive.load(std::memory_order_acquire)
              ? plan->state->communicator->comm()
              : MPI_COMM_NULL;
+}
+
+/// `order`: makes what orders the exchange with a stream, once the arguments have been found right.
+template <typename Order>
+Status start_plan(MPIX_Layout_plan plan, const void* sendbuf, void* recvbuf, MPI_Request* request,
+                  Order&& order) {
+  make_error_classes();
+  const std::shared_ptr<PlanState>& state = plan_of(plan);
+  require(request, "request");
+  *request = MPI_REQUEST_NULL;
+  const bool in_place = sendbuf == MPI_IN_PLACE;
+  if (state->communicator->comm() == MPI_COMM_NULL) return {Code::comm, "the plan's communicator was freed"};
+  if (!in_place) check_buffer(sendbuf, *state->layouts.send, "sendbuf");
+  check_buffer(recvbuf, *state->layouts.recv, "recvbuf");
+  progress::ensure();
+  start_request(state->communicator, in_place ? state->bound_in_place : state->bound, state->layouts, state,
+                sendbuf, recvbuf, request, order());
+  return {};
 }
 
 }  // namespace
@@ -132,19 +155,14 @@ int MPIX_Alltoallv_layout_init(MPIX_Layout sendlayout, MPIX_Layout recvlayout, M
 
 int MPIX_Layout_plan_start(MPIX_Layout_plan plan, const void* sendbuf, void* recvbuf, MPI_Request* request) {
   return guarded(comm_of(plan), [&]() -> Status {
-    make_error_classes();
-    const std::shared_ptr<PlanState>& state = plan_of(plan);
-    require(request, "request");
-    *request = MPI_REQUEST_NULL;
-    const bool in_place = sendbuf == MPI_IN_PLACE;
-    if (state->communicator->comm() == MPI_COMM_NULL)
-      return {Code::comm, "the plan's communicator was freed"};
-    if (!in_place) check_buffer(sendbuf, *state->layouts.send, "sendbuf");
-    check_buffer(recvbuf, *state->layouts.recv, "recvbuf");
-    progress::ensure();
-    start_request(state->communicator, in_place ? state->bound_in_place : state->bound, state->layouts, state,
-                  sendbuf, recvbuf, request);
-    return {};
+    return start_plan(plan, sendbuf, recvbuf, request, [] { return engine::OnStream(); });
+  });
+}
+
+int MPIX_Layout_plan_start_on_stream(MPIX_Layout_plan plan, const void* sendbuf, void* recvbuf,
+                                     void* cuda_stream, MPI_Request* request) {
+  return guarded(comm_of(plan), [&]() -> Status {
+    return start_plan(plan, sendbuf, recvbuf, request, [=] { return on_stream(cuda_stream); });
   });
 }
 

@@ -39,9 +39,8 @@ Process::Process() : mappings_(std::make_shared<memory::MappingCache>()) {
     throw Error(Code::argument,
                 text("MPIX_LAYOUT_KERNELS=", config_.kernels, ": this processor does not have them"));
   log::info("host kernels: ", kernels_->name);
-  std::string why;
-  gpus_ = device::find_gpus(config_, regions_, why);
-  log::info("GPUs: ", gpus_ != nullptr ? gpus_->description() : why);
+  gpus_ = device::find_gpus(config_, regions_, gpus_absent_);
+  log::info("GPUs: ", gpus_ != nullptr ? gpus_->description() : gpus_absent_);
   std::random_device random;
   number_ = (static_cast<std::uint64_t>(random()) << 32) | random();
 }

@@ -34,6 +34,8 @@ class Process {
   memory::Regions& regions() noexcept { return regions_; }
   /// The GPUs; null where there are none, or none are to be used.
   device::Gpus* gpus() noexcept { return gpus_.get(); }
+  /// Why there are none.
+  const std::string& gpus_absent() const noexcept { return gpus_absent_; }
   /// The network devices that it uses; empty: UCX's own choice.
   const std::string& devices() const noexcept { return devices_; }
   /// The worker if it was made, without making it; and its end, when no communicator uses it any more.
@@ -53,6 +55,7 @@ class Process {
   memory::SharedAllocator allocator_;
   memory::Regions regions_;
   std::unique_ptr<device::Gpus> gpus_;
+  std::string gpus_absent_;
   std::shared_ptr<memory::MappingCache> mappings_;
   std::mutex making_;  // of the following
   std::unique_ptr<memory::Staging> staging_;

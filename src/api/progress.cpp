@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <condition_variable>
 #include <mutex>
 #include <thread>
 
@@ -100,6 +101,65 @@ Thread& thread() {
   return only;
 }
 
+/// One pass over all enlisted communicators that completes no requests, and so makes no call of MPI.
+void run_alone() noexcept {
+  Enlisted& all = enlisted();
+  if (!all.any.load(std::memory_order_acquire) || !all.lock.try_lock()) return;
+  for (Communicator* const communicator : all.communicators) communicator->progress_alone();
+  all.lock.unlock();
+}
+
+/// The thread behind accompany(); made on the first call, it sleeps while nobody needs it.
+class Companion {
+ public:
+  Companion() { enlisted(); }  // which therefore lives longer
+  ~Companion() { stop(); }
+  void add() {
+    const std::lock_guard guard(mutex_);
+    ++needed_;
+    if (!thread_.joinable()) thread_ = std::thread([this] { loop(); });
+    changed_.notify_one();
+  }
+  void remove() noexcept {
+    const std::lock_guard guard(mutex_);
+    --needed_;
+  }
+  void stop() noexcept {
+    {
+      const std::lock_guard guard(mutex_);
+      stopping_ = true;
+      changed_.notify_one();
+    }
+    if (thread_.joinable()) thread_.join();
+    stopping_ = false;
+  }
+
+ private:
+  void loop() noexcept {
+    std::unique_lock lock(mutex_);
+    while (!stopping_) {
+      if (needed_ == 0) {
+        changed_.wait(lock);
+        continue;
+      }
+      lock.unlock();
+      run_alone();
+      std::this_thread::sleep_for(std::chrono::microseconds(20));
+      lock.lock();
+    }
+  }
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  int needed_ = 0;
+  bool stopping_ = false;
+  std::thread thread_;
+};
+
+Companion& companion() {
+  static Companion only;
+  return only;
+}
+
 int hook() {
   return enlisted().any.load(std::memory_order_relaxed) ? run() : 0;
 }
@@ -150,6 +210,14 @@ void ensure() {
   });
 }
 
+void accompany() {
+  companion().add();
+}
+
+void dismiss() noexcept {
+  companion().remove();
+}
+
 void enlist(Communicator& communicator) {
   Enlisted& all = enlisted();
   const std::lock_guard guard(all.lock);
@@ -187,6 +255,7 @@ void idle() noexcept {
 
 void stop() noexcept {
   thread().stop();
+  companion().stop();
   if (open_mpi().found()) open_mpi().unregister_callback(&hook);
 }
 

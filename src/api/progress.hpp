@@ -19,6 +19,11 @@ Way way();
 /// Makes sure that requests get progress; to be called before the first request.
 void ensure();
 
+/// Between these calls, which may nest, exchanges go on although nobody calls MPI or this library: a thread
+/// sees to it, which makes no call of MPI.
+void accompany();
+void dismiss() noexcept;
+
 /// From now on `communicator` has requests to progress.
 void enlist(Communicator& communicator);
 /// No call to `communicator` is under way any more, nor will there be one.

@@ -141,12 +141,13 @@ void make_complete_request(MPI_Comm comm, MPI_Request* request) {
 void start_request(const std::shared_ptr<Communicator>& communicator,
                    std::shared_ptr<const engine::BoundPlan> bound, const engine::PlanLayouts& layouts,
                    const std::shared_ptr<PlanState>& plan, const void* sendbuf, void* recvbuf,
-                   MPI_Request* request) {
+                   MPI_Request* request, engine::OnStream on_stream) {
   engine::Engine& engine = communicator->engine();
   {
     const std::lock_guard guard(engine.lock());
     const engine::BoundPlan& executed = *bound;
-    engine::Exchange* const exchange = engine.start(std::move(bound), {}, sendbuf, recvbuf);
+    engine::Exchange* const exchange =
+        engine.start(std::move(bound), {}, sendbuf, recvbuf, std::move(on_stream));
     if (plan != nullptr) ++plan->starts;
     if (finishes_at_once(engine, *exchange, executed.plan) && exchange->error().ok()) {
       if (plan != nullptr) plan->count_completion(engine.traffic_of(*exchange));

@@ -53,6 +53,6 @@ class Request {
 void start_request(const std::shared_ptr<Communicator>& communicator,
                    std::shared_ptr<const engine::BoundPlan> bound, const engine::PlanLayouts& layouts,
                    const std::shared_ptr<PlanState>& plan, const void* sendbuf, void* recvbuf,
-                   MPI_Request* request);
+                   MPI_Request* request, engine::OnStream on_stream = {});
 
 }  // namespace mpix::api

@@ -21,7 +21,8 @@ module mpix_layout_f08
   public :: MPIX_Layout_create_v, MPIX_Layout_create_w, MPIX_Layout_create_indexed_block, &
             MPIX_Layout_create_hindexed, MPIX_Layout_free, MPIX_Layout_get_size, &
             MPIX_Layout_get_true_extent, MPIX_Alltoallv_layout, MPIX_Ialltoallv_layout, &
-            MPIX_Alltoallv_layout_init, MPIX_Layout_plan_start, MPIX_Layout_plan_free, &
+            MPIX_Alltoallv_layout_init, MPIX_Layout_plan_start, &
+            MPIX_Layout_plan_start_on_stream, MPIX_Layout_plan_free, &
             MPIX_Layout_plan_get_stats, MPIX_Layout_mem_alloc, MPIX_Layout_mem_free, &
             MPIX_Layout_get_version
 
@@ -124,6 +125,18 @@ contains
     integer, optional, intent(out) :: ierror
     call give(c_plan_start(plan, buffer(sendbuf), buffer(recvbuf), request%MPI_VAL), ierror)
   end subroutine MPIX_Layout_plan_start
+
+  ! cuda_stream: a cudaStream_t, as type(c_ptr)
+  subroutine MPIX_Layout_plan_start_on_stream(plan, sendbuf, recvbuf, cuda_stream, request, ierror)
+    type(MPIX_Layout_plan), intent(in) :: plan
+    type(*), dimension(..), intent(in), asynchronous, target :: sendbuf
+    type(*), dimension(..), asynchronous, target :: recvbuf
+    type(c_ptr), intent(in) :: cuda_stream
+    type(MPI_Request), intent(out) :: request
+    integer, optional, intent(out) :: ierror
+    call give(c_plan_start_on_stream(plan, buffer(sendbuf), buffer(recvbuf), cuda_stream, request%MPI_VAL), &
+              ierror)
+  end subroutine MPIX_Layout_plan_start_on_stream
 
   subroutine MPIX_Layout_plan_free(plan, ierror)
     type(MPIX_Layout_plan), intent(inout) :: plan

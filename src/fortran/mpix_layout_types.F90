@@ -33,7 +33,7 @@ module mpix_layout_types
 
   ! Statistics of a plan, as in the C header. Leave size as it is.
   type, bind(C), public :: MPIX_Layout_stats
-    integer(c_size_t) :: size = 184
+    integer(c_size_t) :: size = 216
     integer(c_int64_t) :: starts = 0
     integer(c_int64_t) :: completions = 0
     integer(c_int64_t) :: send_peers = 0
@@ -56,6 +56,10 @@ module mpix_layout_types
     integer(c_int64_t) :: net_given_bytes = 0
     integer(c_int64_t) :: net_helped_bytes = 0
     integer(c_int64_t) :: net_forwarded_bytes = 0
+    integer(c_int64_t) :: gpu_plan_bytes = 0
+    integer(c_int64_t) :: gpu_launches = 0
+    integer(c_int64_t) :: gpu_imported_bytes = 0
+    integer(c_int64_t) :: gpu_bounced_bytes = 0
   end type MPIX_Layout_stats
 
   ! Error classes: the C library's variables of the same names, set at its first use in a process.
@@ -169,6 +173,15 @@ module mpix_layout_types
       integer(c_int) :: c_plan_start
     end function c_plan_start
 
+    function c_plan_start_on_stream(plan, sendbuf, recvbuf, cuda_stream, request) &
+        bind(C, name="mpix_layout_f_plan_start_on_stream")
+      import :: c_int, c_ptr, MPIX_Layout_plan
+      type(MPIX_Layout_plan), value :: plan
+      type(c_ptr), value :: sendbuf, recvbuf, cuda_stream
+      integer(c_int), intent(out) :: request
+      integer(c_int) :: c_plan_start_on_stream
+    end function c_plan_start_on_stream
+
     function c_plan_free(plan) bind(C, name="MPIX_Layout_plan_free")
       import :: c_int, MPIX_Layout_plan
       type(MPIX_Layout_plan), intent(inout) :: plan
@@ -214,7 +227,8 @@ module mpix_layout_types
   end interface
 
   public :: c_create_v, c_create_w, c_create_indexed_block, c_create_hindexed, c_free, c_get_size, &
-            c_get_true_extent, c_alltoallv, c_ialltoallv, c_alltoallv_init, c_plan_start, c_plan_free, &
+            c_get_true_extent, c_alltoallv, c_ialltoallv, c_alltoallv_init, c_plan_start, c_plan_start_on_stream, &
+            c_plan_free, &
             c_plan_get_stats, c_mem_alloc, c_mem_free, c_get_version, c_in_place, c_bottom
 
 contains

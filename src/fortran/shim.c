@@ -7,7 +7,7 @@
 #include <stdlib.h>
 
 /* mpix_layout_types.F90 states these sizes: MPIX_Layout_stats%size, and the kinds of integers. */
-typedef char stats_size_is_that_of_the_module[sizeof(MPIX_Layout_stats) == 184 ? 1 : -1];
+typedef char stats_size_is_that_of_the_module[sizeof(MPIX_Layout_stats) == 216 ? 1 : -1];
 typedef char fint_is_c_int[sizeof(MPI_Fint) == sizeof(int) ? 1 : -1];
 typedef char count_is_int64[sizeof(MPI_Count) == sizeof(int64_t) ? 1 : -1];
 
@@ -24,6 +24,8 @@ int mpix_layout_f_ialltoallv(const void* sendbuf, MPIX_Layout sendlayout, void* 
 int mpix_layout_f_alltoallv_init(MPIX_Layout sendlayout, MPIX_Layout recvlayout, MPI_Fint comm, MPI_Fint info,
                                  MPIX_Layout_plan* plan);
 int mpix_layout_f_plan_start(MPIX_Layout_plan plan, const void* sendbuf, void* recvbuf, MPI_Fint* request);
+int mpix_layout_f_plan_start_on_stream(MPIX_Layout_plan plan, const void* sendbuf, void* recvbuf,
+                                       void* cuda_stream, MPI_Fint* request);
 int mpix_layout_f_mem_alloc(MPI_Aint size, MPI_Fint info, void** baseptr);
 void* mpix_layout_f_in_place(void);
 void* mpix_layout_f_bottom(void);
@@ -75,6 +77,14 @@ int mpix_layout_f_alltoallv_init(MPIX_Layout sendlayout, MPIX_Layout recvlayout,
 int mpix_layout_f_plan_start(MPIX_Layout_plan plan, const void* sendbuf, void* recvbuf, MPI_Fint* request) {
   MPI_Request started = MPI_REQUEST_NULL;
   const int rc = MPIX_Layout_plan_start(plan, sendbuf, recvbuf, &started);
+  *request = MPI_Request_c2f(started);
+  return rc;
+}
+
+int mpix_layout_f_plan_start_on_stream(MPIX_Layout_plan plan, const void* sendbuf, void* recvbuf,
+                                       void* cuda_stream, MPI_Fint* request) {
+  MPI_Request started = MPI_REQUEST_NULL;
+  const int rc = MPIX_Layout_plan_start_on_stream(plan, sendbuf, recvbuf, cuda_stream, &started);
   *request = MPI_Request_c2f(started);
   return rc;
 }
