@@ -81,7 +81,8 @@ class Imported {
   virtual std::byte* data() const noexcept = 0;
 };
 
-/// One side of a copy: `blocks` of the buffer at `base`, from position `start` on.
+/// One side of a copy: `blocks` of the buffer at `base`, from position `start` on. The description has to
+/// last for the call only, the memory and the lists until the copy is done.
 struct Side {
   const std::byte* base = nullptr;
   const BlocksPlace* blocks = nullptr;

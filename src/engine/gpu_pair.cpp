@@ -260,6 +260,11 @@ void PairExchange::accept_inlined_gpu(Run& run, const transport::AnnouncementVie
 }
 
 bool PairExchange::scatter_inlined(Run& run) noexcept {
+  if (run.plan->in_place && sending_) {  // not over what is yet to be sent
+    const std::int64_t unsaved = send_total() - sent_ - saved();
+    if (unsaved > 0 && !save_ahead_gpu(run, unsaved)) return done_;
+    if (run.recv_gpu.queue->collected()) run.recv_gpu.queue->flush();
+  }
   const std::optional<device::Ticket> ticket = run.recv_gpu.queue->scatter(
       run.recv_gpu.at(run.recv_base, index_, 0), gpu_->inlined.data(), gpu_->inlined.size());
   if (!ticket) return false;

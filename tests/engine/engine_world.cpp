@@ -11,6 +11,8 @@
 namespace mpix::test {
 namespace {
 
+constexpr int kGpus = 2;
+
 std::size_t at(int i) {
   return static_cast<std::size_t>(i);
 }
@@ -94,6 +96,7 @@ World::World(const WorldOptions& options) : options_(options), network_(options.
     engine::Context context;
     context.rank = rank;
     context.kernels = kernels::host_kernels("auto");
+    context.gpus = options.gpus;
     engines_.push_back(std::make_unique<engine::Engine>(context, config, surroundings(*transports_.back())));
   }
 }
@@ -108,6 +111,8 @@ std::vector<Task> World::prepare(Rng& rng, const Traffic& traffic, bool in_place
     task.send = buffer_for(rng, traffic.send[at(rank)], task.send_base);
     task.recv = buffer_for(rng, traffic.recv[at(rank)], task.recv_base);
     task.expected = task.recv;
+    task.send_on_gpu = rng.chance(options_.gpu_share);
+    task.recv_on_gpu = rng.chance(options_.gpu_share);
     for (const ByteMap& map : traffic.send[at(rank)])
       pack(in_place ? task.recv.data() + task.recv_base : task.send.data() + task.send_base, map,
            packed[at(rank)].emplace_back());
@@ -122,12 +127,14 @@ std::vector<Task> World::prepare(Rng& rng, const Traffic& traffic, bool in_place
   return tasks;
 }
 
-void World::start(int rank, Task& task, bool in_place) {
+void World::start(int rank, Task& task, bool in_place, engine::OnStream on_stream) {
+  if (task.send_on_gpu) options_.gpus->adopt(rank % kGpus, task.send);
+  if (task.recv_on_gpu) options_.gpus->adopt(rank % kGpus, task.recv);
   engine::Engine& e = engine(rank);
   const std::lock_guard guard(e.lock());
   task.exchange =
       e.start(e.bind(*task.send_layout, *task.recv_layout, in_place), {task.send_layout, task.recv_layout},
-              task.send.data() + task.send_base, task.recv.data() + task.recv_base);
+              task.send.data() + task.send_base, task.recv.data() + task.recv_base, std::move(on_stream));
 }
 
 void World::step(int rank) {
@@ -142,6 +149,9 @@ bool World::collect(int rank, Task& task) {
   const std::lock_guard guard(e.lock());
   if (!task.exchange->done()) return false;
   task.result = task.exchange->error();
+  task.traffic = e.traffic_of(*task.exchange);
+  if (task.recv_on_gpu) options_.gpus->give_back(task.recv);
+  if (task.send_on_gpu) options_.gpus->give_back(task.send);
   e.finish(task.exchange);
   task.exchange = nullptr;
   return true;

@@ -7,6 +7,7 @@
 
 #include "engine/engine.hpp"
 #include "tests/support/byte_map.hpp"
+#include "tests/support/fake_gpus.hpp"
 #include "tests/support/faulty.hpp"
 #include "tests/support/loopback.hpp"
 
@@ -18,6 +19,8 @@ struct WorldOptions {
   Faults faults;         ///< of every rank, each with a seed of its own
   int faulty_rank = -1;  ///< the only one that has faults beyond the contract; -1 for all
   double timeout = 60;
+  FakeGpus* gpus = nullptr;  ///< of all ranks; null for none
+  int gpu_share = 0;         ///< times out of a hundred that a buffer is a GPU's
 };
 
 /// Byte maps of one exchange: maps[rank][peer].
@@ -34,7 +37,9 @@ struct Task {
   LayoutRef send_layout, recv_layout;
   engine::Exchange* exchange = nullptr;  ///< null before its start and after its end
   Status result;
-  std::int64_t send_base = 0, recv_base = 0;  ///< of the layouts' offset 0 in the buffers
+  std::int64_t send_base = 0, recv_base = 0;      ///< of the layouts' offset 0 in the buffers
+  bool send_on_gpu = false, recv_on_gpu = false;  ///< while the exchange runs
+  engine::Traffic traffic;                        ///< of the exchange, once it has ended
 };
 
 class World {
@@ -47,7 +52,7 @@ class World {
 
   /// Buffers, layouts and expectation of every rank.
   std::vector<Task> prepare(Rng& rng, const Traffic& traffic, bool in_place = false) const;
-  void start(int rank, Task& task, bool in_place = false);
+  void start(int rank, Task& task, bool in_place = false, engine::OnStream on_stream = {});
   /// Steps all ranks, in random order, until all of `tasks` are done. Returns false when that takes too long.
   bool run(Rng& rng, std::vector<std::vector<Task>*> tasks);
   /// As run() for one exchange of all ranks, started in random order.

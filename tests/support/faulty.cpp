@@ -67,6 +67,10 @@ class FaultyChannel final : public transport::Channel {
     return hidden() ? nullptr : inner_.chunk(ahead, reader);
   }
   void pop_chunk() noexcept override { inner_.pop_chunk(); }
+  void leave_note(std::span<const std::byte> note) noexcept override { inner_.leave_note(note); }
+  std::span<const std::byte> note() noexcept override {
+    return hidden() ? std::span<const std::byte>() : inner_.note();
+  }
   Status check_peer() noexcept override { return inner_.check_peer(); }
 
  private:

@@ -163,6 +163,18 @@ void LoopbackChannel::pop_chunk() noexcept {
   ++in_.chunks_popped;
 }
 
+void LoopbackChannel::leave_note(std::span<const std::byte> note) noexcept {
+  if (!same_node() || note.size() > transport::kNoteBytes) breach("a note that cannot be left");
+  const std::lock_guard guard(out_.mutex);
+  if (!out_.note.empty()) breach("a second note");
+  out_.note.assign(note.begin(), note.end());
+}
+
+std::span<const std::byte> LoopbackChannel::note() noexcept {
+  const std::lock_guard guard(in_.mutex);
+  return in_.note;
+}
+
 Status LoopbackChannel::check_peer() noexcept {
   if (network_.alive(peer_)) return {};
   return {Code::peer, text("rank ", peer_, " is gone")};

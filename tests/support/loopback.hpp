@@ -36,6 +36,7 @@ struct Wire {
   };
   std::mutex mutex;
   std::deque<Message> announcements, chunks;
+  std::vector<std::byte> note;
   std::uint64_t chunks_sent = 0, chunks_popped = 0;
   std::int64_t credit = 0;  ///< bytes that the reader wants and the sender has not yet sent
 };
@@ -63,6 +64,8 @@ class LoopbackChannel final : public transport::Channel {
   void expect(std::int64_t bytes) noexcept override;
   const transport::ChunkView* chunk(std::size_t ahead, transport::By reader) noexcept override;
   void pop_chunk() noexcept override;
+  void leave_note(std::span<const std::byte> note) noexcept override;
+  std::span<const std::byte> note() noexcept override;
   Status check_peer() noexcept override;
 
  private:

@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/// The engine with buffers in memory of GPUs, in any mixture with the host's, whose copies end when they
+/// like.
+#include "tests/engine/engine_fixture.hpp"
+
+namespace mpix::test {
+namespace {
+
+class GpuEngineTest : public EngineTest {
+ protected:
+  static constexpr GpuFaults kUnwilling{.refuse = 30, .linger = 60};
+
+  WorldOptions gpu_options(int ranks, FakeGpus& gpus) {
+    WorldOptions options = random_options(ranks);
+    options.loopback.chunk_limit = static_cast<std::size_t>(rng.between(400, 5000));  // room for descriptors
+    options.gpus = &gpus;
+    options.gpu_share = static_cast<int>(rng.between(20, 100));
+    return options;
+  }
+};
+
+TEST_F(GpuEngineTest, RandomExchanges) {
+  for (const int ranks : {1, 2, 3, 5, 8})
+    for (int round = 0; round < 25; ++round) {
+      FakeGpus gpus(rng.bits(), kUnwilling);
+      World world(gpu_options(ranks, gpus));
+      for (int k = 0; k < 4; ++k) {
+        std::vector<Task> tasks = world.prepare(rng, random_traffic(rng, ranks, k == 3 ? 60000 : 3000));
+        ASSERT_TRUE(world.run_one(rng, tasks)) << "hangs with " << ranks << " ranks";
+        expect_right(tasks);
+      }
+      expect_contract(world);
+    }
+}
+
+TEST_F(GpuEngineTest, InPlace) {
+  for (const int ranks : {1, 2, 3, 5})
+    for (int round = 0; round < 30; ++round) {
+      FakeGpus gpus(rng.bits(), kUnwilling);
+      World world(gpu_options(ranks, gpus));
+      std::vector<Task> tasks = world.prepare(rng, random_traffic(rng, ranks, 20000, true), true);
+      for (Task& task : tasks) task.send_on_gpu = false;
+      ASSERT_TRUE(world.run_one(rng, tasks, true)) << "hangs with " << ranks << " ranks";
+      expect_right(tasks);
+      expect_contract(world);
+    }
+}
+
+TEST_F(GpuEngineTest, UnwillingTransport) {
+  for (const int ranks : {2, 3, 5})
+    for (const bool in_place : {false, true})
+      for (int round = 0; round < 20; ++round) {
+        FakeGpus gpus(rng.bits(), kUnwilling);
+        WorldOptions options = gpu_options(ranks, gpus);
+        options.faults = {.seed = rng.bits(), .refuse = 60, .hide = 60, .unflushed = 50};
+        World world(options);
+        for (int k = 0; k < 3; ++k) {
+          std::vector<Task> tasks = world.prepare(rng, random_traffic(rng, ranks, 4000, in_place), in_place);
+          for (Task& task : tasks) task.send_on_gpu &= !in_place;
+          ASSERT_TRUE(world.run_one(rng, tasks, in_place)) << "hangs with " << ranks << " ranks";
+          expect_right(tasks);
+        }
+        expect_contract(world);
+      }
+}
+
+TEST_F(GpuEngineTest, SeveralInFlight) {
+  for (const int ranks : {1, 2, 3, 5})
+    for (int round = 0; round < 20; ++round) {
+      FakeGpus gpus(rng.bits(), kUnwilling);
+      World world(gpu_options(ranks, gpus));
+      constexpr int kExchanges = 5;
+      std::vector<std::vector<Task>> all;
+      for (int k = 0; k < kExchanges; ++k)
+        all.push_back(world.prepare(rng, random_traffic(rng, ranks, 8000)));
+      std::vector<int> started(at(ranks), 0);
+      for (int left = ranks * kExchanges; left > 0;) {
+        const int rank = rng.index(at(ranks));
+        if (started[at(rank)] < kExchanges && rng.chance(60)) {
+          world.start(rank, all[at(started[at(rank)]++)][at(rank)]);
+          --left;
+        }
+        world.step(rank);
+      }
+      std::vector<std::vector<Task>*> lists;
+      for (auto& tasks : all) lists.push_back(&tasks);
+      ASSERT_TRUE(world.run(rng, lists)) << "hangs with " << ranks << " ranks";
+      for (const auto& tasks : all) expect_right(tasks);
+      expect_contract(world);
+    }
+}
+
+/// Inside a node what one GPU has another one reads itself, once each has been told how; one descriptor a
+/// pair, and a number of launches that depends neither on the blocks nor on the peers.
+TEST_F(GpuEngineTest, ImportsAndLaunches) {
+  const GpuFaults faults;
+  for (const int ranks : {2, 4, 8}) {
+    FakeGpus gpus(rng.bits(), faults);
+    WorldOptions options;
+    options.ranks = ranks;
+    options.loopback.same_node = true;
+    options.loopback.credit = false;
+    options.gpus = &gpus;
+    options.gpu_share = 100;
+    World world(options);
+    for (int k = 0; k < 4; ++k) {
+      std::vector<Task> tasks =
+          world.prepare(rng, k == 0 ? even_traffic(ranks, 100) : random_traffic(rng, ranks, 30000));
+      ASSERT_TRUE(world.run_one(rng, tasks));
+      expect_right(tasks);
+      if (k == 0) continue;  // notes are left meanwhile
+      for (const Task& task : tasks) {
+        EXPECT_EQ(task.traffic.ring, 0);
+        EXPECT_EQ(task.traffic.imported + task.traffic.self, task.send_layout->bytes());
+        EXPECT_LE(task.traffic.chunks, ranks - 1);
+        EXPECT_LE(task.traffic.launches, ranks + 1);
+      }
+    }
+  }
+}
+
+TEST_F(GpuEngineTest, WithoutExportOrImport) {
+  for (const GpuFaults faults : {GpuFaults{.no_export = true}, GpuFaults{.no_import = true}}) {
+    FakeGpus gpus(rng.bits(), faults);
+    WorldOptions options;
+    options.ranks = 3;
+    options.loopback.same_node = true;
+    options.loopback.credit = false;
+    options.gpus = &gpus;
+    options.gpu_share = 100;
+    World world(options);
+    for (int k = 0; k < 3; ++k) {
+      std::vector<Task> tasks = world.prepare(rng, random_traffic(rng, 3, 30000));
+      ASSERT_TRUE(world.run_one(rng, tasks));
+      expect_right(tasks);
+      for (const Task& task : tasks) EXPECT_EQ(task.traffic.imported, 0);
+    }
+  }
+}
+
+/// Nothing begins before a stream has come to the exchange, and the stream is held until the end.
+TEST_F(GpuEngineTest, OnStream) {
+  for (int round = 0; round < 20; ++round) {
+    FakeGpus gpus(rng.bits(), kUnwilling);
+    World world(gpu_options(3, gpus));
+    std::vector<Task> tasks = world.prepare(rng, random_traffic(rng, 3, 9000));
+    FakeStream stream;
+    const std::vector<std::byte> before = tasks[1].recv, sent = tasks[1].send;
+    tasks[1].recv_on_gpu = tasks[1].send_on_gpu = false;
+    tasks[1].send.assign(sent.size(), std::byte{0});  // what is sent is made by the stream
+    for (const int rank : {0, 2}) world.start(rank, tasks[at(rank)]);
+    world.start(1, tasks[1], false, {gpus.mark(&stream), gpus.hold(&stream)});
+    for (int i = 0; i < 300; ++i) world.step(rng.index(3));
+    EXPECT_TRUE(stream.held);
+    EXPECT_TRUE(tasks[1].recv == before) << "received before the stream was there";
+    tasks[1].send = sent;
+    stream.reached = true;
+    ASSERT_TRUE(world.run(rng, {&tasks}));
+    EXPECT_FALSE(stream.held);
+    tasks[1].expected.resize(tasks[1].recv.size());
+    expect_right(tasks);
+  }
+}
+
+/// A GPU that fails ends its rank's exchange with an error; the others time out at the latest.
+TEST_F(GpuEngineTest, FailingGpu) {
+  for (int launch = 1; launch <= 6; ++launch) {
+    FakeGpus gpus(rng.bits(), {.fail_launch = launch});
+    WorldOptions options = gpu_options(3, gpus);
+    options.gpu_share = 100;
+    options.timeout = 0.5;
+    World world(options);
+    std::vector<Task> tasks = world.prepare(rng, random_traffic(rng, 3, 40000));
+    ASSERT_TRUE(world.run_one(rng, tasks)) << "hangs";
+    for (const Task& task : tasks) {
+      const Code code = task.result.code();
+      EXPECT_TRUE(code == Code::ok || code == Code::internal || code == Code::timeout)
+          << task.result.message();
+    }
+  }
+}
+
+}  // namespace
+}  // namespace mpix::test

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/// GPUs of one process, for tests of the engine: memory whose bytes the host does not see, and queues that
+/// take, finish and refuse copies as a seed says.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "device/device.hpp"
+#include "tests/support/byte_map.hpp"
+#include "tests/support/rng.hpp"
+
+namespace mpix::test {
+
+struct GpuFaults {
+  int refuse = 0;          ///< times out of a hundred that a copy is refused for now
+  int linger = 0;          ///< times out of a hundred that what is under way is not done yet
+  int fail_launch = 0;     ///< the n-th launch of a queue fails; 0 for never
+  bool no_export = false;  ///< nothing can be exported
+  bool no_import = false;  ///< nothing can be imported
+};
+
+class FakeGpus final : public device::Gpus {
+ public:
+  FakeGpus(std::uint64_t seed, const GpuFaults& faults) : rng_(seed), faults_(faults) {}
+
+  /// From now on `memory` is the GPU's: what it holds moves to where the host does not see it.
+  void adopt(int ordinal, std::span<std::byte> memory);
+  /// Ends that, and puts the bytes back.
+  void give_back(std::span<std::byte> memory);
+  /// Where the bytes at `address` are; itself for memory that is the host's.
+  std::byte* bytes_at(std::uintptr_t address);
+
+  device::Facts look(const void* address) noexcept override;
+  bool reaches(int ordinal, const device::Facts& facts) noexcept override { return facts.ordinal == ordinal; }
+  std::unique_ptr<device::Queue> make_queue(const device::Facts& facts) override;
+  std::optional<device::IpcPlace> export_place(const void* address,
+                                               const device::Facts& facts) noexcept override;
+  std::shared_ptr<const device::Imported> import(int ordinal, const device::IpcPlace& place) override;
+  std::optional<device::IpcPlace> probe(int ordinal) noexcept override;
+  std::unique_ptr<device::Mark> mark(void* stream) override;
+  std::unique_ptr<device::Hold> hold(void* stream) override;
+  std::string description() const override { return "fake"; }
+
+  const GpuFaults& faults() const { return faults_; }
+
+ private:
+  struct Allocation {
+    int ordinal;
+    std::uint64_t buffer;
+    std::vector<std::byte> bytes;
+  };
+  std::mutex mutex_;
+  Rng rng_;
+  GpuFaults faults_;
+  std::uint64_t next_buffer_ = 1;
+  std::map<std::uintptr_t, Allocation> allocations_;  // by address
+};
+
+/// What FakeGpus::mark and hold take for a stream.
+struct FakeStream {
+  bool reached = false;
+  bool held = false;
+};
+
+}  // namespace mpix::test
