@@ -70,11 +70,7 @@ bool Exchange::progress() noexcept {
   for (PairExchange& pair : live_) happened |= pair.step(run_);
   drop_done();
   if (!self_.done()) happened |= self_.step(run_, !happened || live_.empty());
-  if (const Status status = gpu_error(); !status.ok()) {
-    desert(status);
-    return true;
-  }
-  return happened;
+  return gpu_failed() || happened;
 }
 
 /// Whether the stream has come to the exchange.
@@ -85,10 +81,14 @@ bool Exchange::opens() noexcept {
   return run_.open || !status.ok();
 }
 
-Status Exchange::gpu_error() const noexcept {
-  for (const GpuSide* const side : {&run_.send_gpu, &run_.recv_gpu})
-    if (*side && !side->queue->error().ok()) return side->queue->error();
-  return {};
+/// Gives up where a GPU has failed.
+bool Exchange::gpu_failed() noexcept {
+  for (const GpuSide* const side : {&run_.send_gpu, &run_.recv_gpu}) {
+    if (!*side || side->queue->error().ok()) continue;
+    desert(side->queue->error());
+    return true;
+  }
+  return false;
 }
 
 void Exchange::release_stream() noexcept {

@@ -92,7 +92,7 @@ class Exchange {
  private:
   void start_self();
   bool opens() noexcept;
-  Status gpu_error() const noexcept;
+  bool gpu_failed() noexcept;
   void drop_done() noexcept;
 
   bool lingering() const noexcept;

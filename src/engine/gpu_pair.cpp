@@ -101,6 +101,13 @@ std::optional<ImportDescriptor> PairExchange::export_descriptor(const Run& run) 
   return descriptor;
 }
 
+/// What the peer imports has to stay as it is until the peer says that it has read it.
+void PairExchange::choose_export(Run& run) noexcept {
+  const std::optional<ImportDescriptor> descriptor = export_descriptor(run);
+  if (!descriptor) return;
+  if (GpuPair* const state = gpu(run); state != nullptr) state->exports = descriptor;
+}
+
 /// Commits rooms that are full and pops chunks that have been read.
 bool PairExchange::settle_gpu(Run& run) noexcept {
   bool happened = false;

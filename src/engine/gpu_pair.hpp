@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "device/device.hpp"
+#include "engine/descriptor.hpp"
 #include "engine/packet.hpp"
 #include "transport/transport.hpp"
 
@@ -56,6 +57,7 @@ struct GpuPair {
     device::Ticket ticket;
   };
 
+  std::optional<ImportDescriptor> exports;  ///< to be sent instead of the data
   FillingRooms filling;
   std::deque<Reading> reading;
   std::size_t chunks_reading = 0;  ///< of `reading`, chunks

@@ -92,7 +92,7 @@ struct PacketSource {
   const kernels::HostKernels* kernels = nullptr;
   pid_t attached = 0;  ///< not 0: `base` is an address in that process, read by cross-memory attach
   device::Queue* queue = nullptr;  ///< not null: the send buffer is a GPU's,
-  device::Side side = {};               ///< and this the unique bytes from the cursor on
+  device::Side side = {};          ///< and this the unique bytes from the cursor on
 
   /// Reads `bytes` bytes from `at` on into `out`; for a GPU, they are there once `ticket` is done. Status
   /// (peer) where attach fails.

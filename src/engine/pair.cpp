@@ -97,7 +97,7 @@ bool PairExchange::step(Run& run) noexcept {
     if (gpu_ != nullptr) happened |= settle_gpu(run);
     if (sender_ != nullptr && sender_->done()) sent_ = send_total();
     if (sending_ && sent_ < send_total() && sender_ == nullptr)
-      happened |= run.send_gpu && !exports_ ? push_gpu(run) : push(run);
+      happened |= run.send_gpu && !exports() ? push_gpu(run) : push(run);
     if (receiving_ && received_ < recv_total()) happened |= pull(run);
   }
   update_done(run);
@@ -169,7 +169,7 @@ void PairExchange::choose_reach(Run& run, std::uint32_t abilities) noexcept {
   chunk_bytes_ = static_cast<std::size_t>(std::min(std::max(share, kShortestChunk), limit));
   if (run.plan->in_place) return;  // the peer would read what this rank overwrites
   if (run.send_gpu) {
-    if ((abilities & transport::kCanImport) != 0 && run.config->cuda_ipc) exports_ = export_descriptor(run);
+    if ((abilities & transport::kCanImport) != 0 && run.config->cuda_ipc) choose_export(run);
     return;
   }
   if ((abilities & transport::kCanMap) != 0) place_ = run.mapped_place();
@@ -190,13 +190,13 @@ bool PairExchange::leads_in_place(const Run& run) const noexcept {
 bool PairExchange::push(Run& run) noexcept {
   if (leads_in_place(run)) return false;
   const std::size_t left = static_cast<std::size_t>(send_total() - sent_);
-  const std::size_t want = exports_   ? sizeof(ImportDescriptor)
+  const std::size_t want = exports()  ? sizeof(ImportDescriptor)
                            : place_   ? channel().chunk_limit()
                            : repeats_ ? std::max(chunk_bytes_, kMinPacketRoom)
                                       : std::min(chunk_bytes_, left);
   const std::span<std::byte> room = channel().chunk_begin(want);
   if (room.empty()) return false;
-  const Status status = exports_   ? push_import(run, room)
+  const Status status = exports()  ? push_import(run, room)
                         : place_   ? push_descriptor(run, room)
                         : repeats_ ? push_packet(run, room)
                                    : push_data(run, room);
@@ -264,13 +264,14 @@ Status PairExchange::push_descriptor(Run& run, std::span<std::byte> room) noexce
 
 /// All at once: one descriptor, however many blocks there are.
 Status PairExchange::push_import(Run& run, std::span<std::byte> room) noexcept {
-  if (room.size() < sizeof *exports_) {
+  const ImportDescriptor& descriptor = *gpu_->exports;
+  if (room.size() < sizeof descriptor) {
     channel().chunk_cancel(room.data());
     return {Code::internal, text("rank ", peer(), " has no room for descriptors")};
   }
-  std::memcpy(room.data(), &*exports_, sizeof *exports_);
+  std::memcpy(room.data(), &descriptor, sizeof descriptor);
   const Chunk chunk{run.exchange, 0, send_total(), Payload::descriptor,
-                    static_cast<std::uint32_t>(sizeof *exports_)};
+                    static_cast<std::uint32_t>(sizeof descriptor)};
   sent_ = send_total();
   run.traffic.imported += sent_;
   ++run.traffic.chunks;

@@ -106,6 +106,7 @@ class PairExchange {
   void accept(Run& run, const transport::AnnouncementView& view) noexcept;
   bool compare_sizes(Run& run, const transport::Announcement& theirs) noexcept;
   void choose_reach(Run& run, std::uint32_t abilities) noexcept;
+  bool exports() const noexcept { return gpu_ != nullptr && gpu_->exports.has_value(); }
   bool leads_in_place(const Run& run) const noexcept;
   bool push(Run& run) noexcept;
   Status push_data(Run& run, std::span<std::byte> room) noexcept;
@@ -124,6 +125,7 @@ class PairExchange {
 
   // Where a side is a GPU's: gpu_pair.cpp.
   GpuPair* gpu(Run& run) noexcept;
+  void choose_export(Run& run) noexcept;
   void leave_note(const Run& run) noexcept;
   bool can_import(const Run& run) noexcept;
   std::optional<ImportDescriptor> export_descriptor(const Run& run) const noexcept;
@@ -157,8 +159,7 @@ class PairExchange {
   std::size_t saved_sent_ = 0;    // of these
   ReceivePlaces places_;          // where packets come
   UniqueCursor repeats_cursor_;
-  std::unique_ptr<GpuPair> gpu_;             // where a GPU has a part in it
-  std::optional<ImportDescriptor> exports_;  // to be sent instead of the data
+  std::unique_ptr<GpuPair> gpu_;  // where a GPU has a part in it
 };
 
 }  // namespace mpix::engine
