@@ -27,6 +27,24 @@ AS_IF([test -n "$NVCC"], [
   AC_CHECK_HEADER([cuda.h], [mpix_cuda=$mpix_cuda_dir], [CUDA_CPPFLAGS=])
   CPPFLAGS=$mpix_save_CPPFLAGS
 ])
+# Code for each generation that this nvcc knows, and PTX of the newest of them for those to come.
+AC_ARG_VAR([CUDA_GENCODE], [options of nvcc that name the architectures [default: 70 75 80 90 100 and PTX, as known]])
+AS_IF([test "$mpix_cuda" != no && test -z "$CUDA_GENCODE"], [
+  AC_MSG_CHECKING([architectures of GPUs])
+  mpix_known=`"$NVCC" --list-gpu-arch 2>/dev/null`
+  mpix_archs=
+  for mpix_arch in 70 75 80 90 100; do
+    AS_IF([echo "$mpix_known" | grep "^compute_$mpix_arch\$" >/dev/null], [
+      mpix_archs="$mpix_archs $mpix_arch"
+      CUDA_GENCODE="$CUDA_GENCODE -gencode arch=compute_$mpix_arch,code=sm_$mpix_arch"
+      mpix_newest=$mpix_arch
+    ])
+  done
+  AS_IF([test -z "$mpix_archs"],
+    [AC_MSG_ERROR([$NVCC knows none of the architectures 70 to 100; name others by CUDA_GENCODE=])])
+  CUDA_GENCODE="$CUDA_GENCODE -gencode arch=compute_$mpix_newest,code=compute_$mpix_newest"
+  AC_MSG_RESULT([$mpix_archs, PTX of $mpix_newest])
+])
 AS_IF([test "$mpix_cuda" != no],
   [AC_DEFINE([HAVE_CUDA], [1], [Define to 1 where CUDA was found])],
   [AS_CASE([$with_cuda], [no|check], [],

@@ -74,6 +74,8 @@ inline constexpr int kInlineJobs = 16;
 /// Threads of a block, and bytes that it moves.
 inline constexpr int kThreads = 256;
 inline constexpr std::int64_t kTileBytes = 16384;
+/// Blocks that a multiprocessor is to have room for, which bounds the registers of a thread.
+inline constexpr int kBlocksAtOnce = 3;
 
 /// The kernel's only parameter. Block b works on tile b of the jobs together: job j has
 /// ceil(bytes / kTileBytes) tiles, from number first_tile[j] on.
