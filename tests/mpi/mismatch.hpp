@@ -51,10 +51,11 @@ struct Buffers {
   }
   /// Only the blocks may have been written.
   void verify_outside(const std::string& what) {
+    const std::span<const std::byte> now = recv.bytes();
     for (const ByteMap& map : layouts_.recv.maps())
       for (const Segment& s : map)
-        std::copy_n(recv.base() + s.offset, s.length, recv.base_in(before_.data()) + s.offset);
-    EXPECT(std::equal(before_.begin(), before_.end(), recv.bytes().begin()), what,
+        std::copy_n(recv.host_base() + s.offset, s.length, recv.base_in(before_.data()) + s.offset);
+    EXPECT(std::equal(before_.begin(), before_.end(), now.begin()), what,
            ": wrote outside the blocks");
   }
   Buffer send, recv;

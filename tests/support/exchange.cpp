@@ -94,7 +94,7 @@ void Data::refresh() {
   reset();
   std::vector<std::vector<std::byte>> out;
   for (const ByteMap& map : in_place ? layouts_.recv.maps() : layouts_.send.maps())
-    pack(in_place ? recv_.base() : send_.base(), map, out.emplace_back());
+    pack(in_place ? recv_.host_base() : send_.host_base(), map, out.emplace_back());
   const std::vector<std::byte> in = exchange_bytes(comm_, out);
   expected_.assign(recv_.bytes().begin(), recv_.bytes().end());
   std::span<const std::byte> rest(in);
@@ -146,13 +146,14 @@ void Data::verify(const std::string& what) {
 }
 
 void Data::verify_outside(const std::string& what) {
-  std::vector<std::byte> before(recv_.bytes().size());
+  const std::span<const std::byte> now = recv_.bytes();
+  std::vector<std::byte> before(now.size());
   fill_pattern(before, mix(seed_, 3));
   for (const ByteMap& map : layouts_.recv.maps())
     for (const Segment& s : map)
-      std::memcpy(recv_.base_in(before.data()) + s.offset, recv_.base() + s.offset,
+      std::memcpy(recv_.base_in(before.data()) + s.offset, recv_.host_base() + s.offset,
                   static_cast<std::size_t>(s.length));
-  compare(recv_.bytes(), before, what + ", outside the blocks");
+  compare(now, before, what + ", outside the blocks");
 }
 
 Running::Running(Case& t, MPI_Comm communicator, const Volume& volume, bool nested)

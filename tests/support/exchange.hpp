@@ -54,6 +54,14 @@ class Data {
   void verify_outside(const std::string& what);
   /// Whether the receive buffer holds what it must by now.
   bool complete() const;
+  /// What is sent, what has been received, and what must be; the places of both where the library finds them.
+  std::span<const std::byte> sent() const { return send_.bytes(); }
+  std::span<const std::byte> received() const { return recv_.bytes(); }
+  std::span<const std::byte> expected() const { return expected_; }
+  std::byte* sent_there() const { return send_.there(); }
+  std::byte* received_there() const { return recv_.there(); }
+  /// Writes other bytes to the send buffer.
+  void overwrite_sent(std::span<const std::byte> bytes) { send_.write(bytes); }
   /// Gives the receive buffer its contents from before the exchange again; not in place.
   void reset();
 

@@ -16,8 +16,13 @@ enum class MemoryKind {
   ordinary,  ///< malloc
   mapped,    ///< MPIX_Layout_mem_alloc, from the very start of the allocation, without a guard before
   inside,    ///< MPIX_Layout_mem_alloc, somewhere in the middle of the allocation
+  device,    ///< a GPU's
+  pooled,    ///< a GPU's, from a memory pool
+  managed,   ///< migrates between host and GPU
+  pinned,    ///< the host's, which GPUs can use
 };
 
+/// As many as gpu::share() says are a GPU's.
 MemoryKind random_kind(Rng& rng);
 const char* name_of(MemoryKind kind);
 
@@ -32,10 +37,17 @@ class Buffer {
   Buffer() = default;
   Buffer(Rng& rng, MemoryKind kind, std::int64_t low, std::int64_t high);
 
-  /// The address that offsets refer to.
+  /// The address that offsets refer to, for the library.
   std::byte* base() const { return base_; }
-  std::span<std::byte> bytes() const { return {first_, size_}; }
+  /// The same in host memory, which holds what bytes() found last, or fill() wrote.
+  std::byte* host_base() const { return base_in(first_); }
+  /// What the buffer holds now.
+  std::span<std::byte> bytes() const;
   MemoryKind kind() const { return kind_; }
+  /// The first byte, where the library finds it.
+  std::byte* there() const { return there_; }
+  /// As many bytes as there are.
+  void write(std::span<const std::byte> bytes);
   /// Fills all bytes with a pattern that differs from any other seed's.
   void fill(std::uint64_t seed);
   /// Where `base` would lie in a copy of bytes() that starts at `copy`.
@@ -44,7 +56,9 @@ class Buffer {
  private:
   MemoryKind kind_ = MemoryKind::ordinary;
   std::unique_ptr<void, FreeMemory> memory_;
-  std::byte* first_ = nullptr;
+  mutable std::vector<std::byte> copy_;  ///< of memory that the host does not touch
+  std::byte* there_ = nullptr;           ///< the first byte, in memory of `kind_`
+  std::byte* first_ = nullptr;           ///< where the host finds it
   std::byte* base_ = nullptr;
   std::size_t size_ = 0;
   std::size_t before_ = 0;  ///< guard bytes in front of the lowest offset

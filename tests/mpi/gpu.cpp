@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/// Exchanges of memory of GPUs: what they cost, in the order of streams, and beside what the application
+/// does. The other programs exchange memory of all kinds as well, where MPIX_TEST_GPU says so.
+#include <chrono>
+#include <thread>
+
+#include "tests/support/exchange.hpp"
+#include "tests/support/gpu.hpp"
+
+namespace mpix::test {
+namespace {
+
+constexpr Volume kLarge{.unit = 64, .most = 400000, .density = 100};
+
+void need_gpu() {
+  if (gpu::share() == 0) skip("MPIX_TEST_GPU is not set");
+}
+
+MPIX_Layout_plan make_plan(const Case& t, const Layouts& layouts) {
+  MPIX_Layout_plan plan = MPIX_LAYOUT_PLAN_NULL;
+  OK(MPIX_Alltoallv_layout_init(layouts.send.layout(), layouts.recv.layout(), t.comm, MPI_INFO_NULL, &plan));
+  REQUIRE(plan != MPIX_LAYOUT_PLAN_NULL);
+  return plan;
+}
+
+void run(MPIX_Layout_plan plan, Data& data) {
+  MPI_Request request = MPI_REQUEST_NULL;
+  OK(MPIX_Layout_plan_start(plan, data.sendbuf(), data.recvbuf(), &request));
+  OK(MPI_Wait(&request, MPI_STATUS_IGNORE));
+}
+
+MPIX_Layout_stats stats_of(MPIX_Layout_plan plan) {
+  MPIX_Layout_stats stats = {};
+  stats.size = sizeof stats;
+  OK(MPIX_Layout_plan_get_stats(plan, &stats));
+  return stats;
+}
+
+/// Rows of `bytes` for every rank and from every rank, `rows` each.
+Layouts rows_of(const Case& t, std::int64_t rows, std::int64_t bytes) {
+  std::vector<ByteMap> send(static_cast<std::size_t>(t.size)), recv(send.size());
+  for (std::size_t p = 0; p < send.size(); ++p)
+    for (std::int64_t row = 0; row < rows; ++row) {
+      const auto peer = static_cast<std::int64_t>(p);
+      send[p].push_back({(row * t.size + peer) * (bytes + 16), bytes});
+      recv[p].push_back({(peer * rows + (rows - 1 - row)) * (bytes + 32), bytes});
+    }
+  Layouts layouts;
+  layouts.send = side_of_maps(std::move(send), "rows");
+  layouts.recv = side_of_maps(std::move(recv), "rows");
+  return layouts;
+}
+
+}  // namespace
+
+MPI_TEST(every_pair_of_memory_kinds, {.sizes = {1, 2, 3}}) {
+  need_gpu();
+  const std::vector<MemoryKind> kinds = {MemoryKind::ordinary, MemoryKind::mapped,  MemoryKind::device,
+                                         MemoryKind::pooled,   MemoryKind::managed, MemoryKind::pinned};
+  for (const std::int64_t most : {100, 40000, 1500000})
+    for (const MemoryKind send : kinds)
+      for (const MemoryKind recv : kinds) {
+        const Layouts layouts =
+            random_layouts(t.comm, t.shared.bits(), t.own, {.unit = 20, .most = most}, false);
+        Data data(t.comm, t.own, layouts, InPlace::no, send, recv);
+        OK(MPIX_Alltoallv_layout(data.sendbuf(), layouts.send.layout(), data.recvbuf(), layouts.recv.layout(),
+                                 t.comm));
+        data.verify("memory kinds");
+      }
+}
+
+/// Inside a node GPUs read each other's memory; kernels do not become more with more rows.
+MPI_TEST(imports_and_launches, {.sizes = {2, 3, 5}}) {
+  need_gpu();
+  std::int64_t launches[2] = {};
+  for (const std::int64_t rows : {8, 800}) {
+    const Layouts layouts = rows_of(t, rows, 1024);
+    MPIX_Layout_plan plan = make_plan(t, layouts);
+    Data data(t.comm, t.own, layouts, InPlace::no, MemoryKind::device, MemoryKind::device);
+    run(plan, data);
+    data.verify("first");
+    OK(MPI_Barrier(t.comm));  // all have left word how to import
+    const MPIX_Layout_stats before = stats_of(plan);
+    data.refresh();
+    run(plan, data);
+    data.verify("imported");
+    const MPIX_Layout_stats after = stats_of(plan);
+    EXPECT(after.gpu_imported_bytes - before.gpu_imported_bytes == (t.size - 1) * rows * 1024,
+           after.gpu_imported_bytes - before.gpu_imported_bytes);
+    EXPECT(after.shm_ring_bytes == before.shm_ring_bytes);
+    EXPECT(after.gpu_bounced_bytes == before.gpu_bounced_bytes);
+    EXPECT(after.chunks - before.chunks == t.size - 1, after.chunks - before.chunks);
+    EXPECT(after.gpu_plan_bytes > 0);
+    launches[rows > 8] = after.gpu_launches - before.gpu_launches;
+    OK(MPIX_Layout_plan_free(&plan));
+  }
+  EXPECT(launches[0] <= t.size + 1 && launches[1] <= t.size + 1, launches[0], " and ", launches[1]);
+}
+
+/// Where memory cannot be imported it goes through pinned staging memory, without further copies on the host.
+MPI_TEST(staging, {.sizes = {2, 3}}) {
+  need_gpu();
+  const Layouts layouts = rows_of(t, 500, 2048);
+  MPIX_Layout_plan plan = make_plan(t, layouts);
+  for (int round = 0; round < 3; ++round) {
+    Data data(t.comm, t.own, layouts, InPlace::no, MemoryKind::pooled, MemoryKind::device);
+    run(plan, data);
+    data.verify("staged");
+  }
+  const MPIX_Layout_stats stats = stats_of(plan);
+  EXPECT(stats.gpu_imported_bytes == 0);
+  EXPECT(stats.shm_ring_bytes + stats.net_bytes == 3 * (t.size - 1) * 500 * 2048, stats.shm_ring_bytes);
+  if (stats.net_bytes == 0) EXPECT(stats.gpu_bounced_bytes == 0, stats.gpu_bounced_bytes);
+  OK(MPIX_Layout_plan_free(&plan));
+}
+
+/// Memory is freed and allocated again between exchanges, at the same addresses as a rule.
+MPI_TEST(reused_addresses, {.sizes = {2, 3}}) {
+  need_gpu();
+  const Layouts layouts = random_layouts(t.comm, t.shared.bits(), t.own, kLarge, false);
+  for (int round = 0; round < 12; ++round) {
+    const MemoryKind kind = round % 4 == 3 ? MemoryKind::managed : MemoryKind::device;
+    Data data(t.comm, t.own, layouts, InPlace::no, kind, kind);
+    OK(MPIX_Alltoallv_layout(data.sendbuf(), layouts.send.layout(), data.recvbuf(), layouts.recv.layout(),
+                             t.comm));
+    data.verify(text("round ", round));
+  }
+}
+
+/// Operations on a stream, an exchange, operations on what has come: nobody waits on the host in between.
+MPI_TEST(on_stream) {
+  need_gpu();
+  const Layouts layouts = random_layouts(t.comm, t.shared.bits(), t.own, kLarge, false);
+  MPIX_Layout_plan plan = make_plan(t, layouts);
+  gpu::Stream stream;
+  for (int round = 0; round < 4; ++round) {
+    Data data(t.comm, t.own, layouts, InPlace::no, MemoryKind::device, MemoryKind::device);
+    const std::span<const std::byte> before = data.received();
+    const std::vector<std::byte> sent(data.sent().begin(), data.sent().end());
+    const std::vector<std::byte> nothing(sent.size());
+    std::vector<std::byte> after(before.size());
+    data.overwrite_sent(nothing);
+    stream.copy(data.sent_there(), sent.data(), sent.size());
+    MPI_Request request = MPI_REQUEST_NULL;
+    OK(MPIX_Layout_plan_start_on_stream(plan, data.sendbuf(), data.recvbuf(), stream.get(), &request));
+    stream.copy(after.data(), data.received_there(), after.size());
+    if (round % 2 == 0) {  // outside of MPI
+      stream.synchronize();
+      EXPECT(std::equal(after.begin(), after.end(), data.expected().begin()), "what followed on the stream");
+      OK(MPI_Wait(&request, MPI_STATUS_IGNORE));
+    } else {
+      OK(MPI_Wait(&request, MPI_STATUS_IGNORE));
+      stream.synchronize();
+      EXPECT(std::equal(after.begin(), after.end(), data.expected().begin()), "what followed on the stream");
+    }
+    data.verify("on a stream");
+  }
+  OK(MPIX_Layout_plan_free(&plan));
+}
+
+/// Some ranks follow streams, others do not, and several exchanges are under way.
+MPI_TEST(streams_of_some_ranks, {.sizes = {2, 3, 5}}) {
+  need_gpu();
+  const Layouts layouts = random_layouts(t.comm, t.shared.bits(), t.own, kLarge, false);
+  MPIX_Layout_plan plan = make_plan(t, layouts);
+  gpu::Stream streams[2];
+  for (int round = 0; round < 3; ++round) {
+    Data one(t.comm, t.own, layouts), two(t.comm, t.own, layouts);
+    MPI_Request requests[2];
+    Data* const data[2] = {&one, &two};
+    for (int k = 0; k < 2; ++k)
+      OK(t.own.chance(50)
+             ? MPIX_Layout_plan_start_on_stream(plan, data[k]->sendbuf(), data[k]->recvbuf(),
+                                                streams[k].get(), &requests[k])
+             : MPIX_Layout_plan_start(plan, data[k]->sendbuf(), data[k]->recvbuf(), &requests[k]));
+    OK(MPI_Waitall(2, requests, MPI_STATUSES_IGNORE));
+    one.verify("first");
+    two.verify("second");
+  }
+  OK(MPIX_Layout_plan_free(&plan));
+}
+
+/// A stream that waits for an exchange which fails goes on.
+MPI_TEST(failing_exchange_lets_the_stream_go, {.sizes = {2}}) {
+  need_gpu();
+  std::vector<ByteMap> send(2), recv(2);
+  send[static_cast<std::size_t>(1 - t.rank)] = {{0, 1000}};
+  recv[static_cast<std::size_t>(1 - t.rank)] = {{0, 1000}};
+  Layouts layouts;
+  layouts.send = side_of_maps(send, "send");
+  layouts.recv = side_of_maps(recv, "recv");
+  MPIX_Layout_plan plan = make_plan(t, layouts);
+  gpu::Stream stream;
+  MPI_Request request = MPI_REQUEST_NULL;
+  EXPECT_ERROR(MPIX_Layout_plan_start_on_stream(plan, nullptr, nullptr, stream.get(), &request),
+               MPI_ERR_BUFFER);
+  stream.synchronize();
+  EXPECT(stream.idle());
+  OK(MPIX_Layout_plan_free(&plan));
+}
+
+/// Without a GPU such a start is refused, and nothing is lost.
+MPI_TEST(no_stream_without_a_gpu, {.sizes = {1, 2}}) {
+  if (gpu::share() > 0) skip("there is a GPU");
+  const Layouts layouts = random_layouts(t.comm, t.shared.bits(), t.own, kLarge, false);
+  MPIX_Layout_plan plan = make_plan(t, layouts);
+  Data data(t.comm, t.own, layouts);
+  MPI_Request request = MPI_REQUEST_NULL;
+  EXPECT_ERROR(MPIX_Layout_plan_start_on_stream(plan, data.sendbuf(), data.recvbuf(), nullptr, &request),
+               MPI_ERR_ARG);
+  EXPECT(request == MPI_REQUEST_NULL);
+  run(plan, data);
+  data.verify("afterwards");
+  OK(MPIX_Layout_plan_free(&plan));
+}
+
+}  // namespace mpix::test
