@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "device/cuda/contexts.hpp"
+
+#include <algorithm>
+
+#include "kernels/device/image.hpp"
+#include "kernels/device/job.hpp"
+
+namespace mpix::device::cuda {
+
+Contexts::Entry* Contexts::find(CUcontext handle) {
+  std::erase_if(entries_, [](const Entry& e) { return !e.context->alive(); });
+  const auto found = std::find_if(entries_.begin(), entries_.end(),
+                                  [&](const Entry& e) { return e.context->get() == handle; });
+  return found == entries_.end() ? nullptr : &*found;
+}
+
+CudaContextPointer Contexts::add(CudaContextPointer context) {
+  if (find(context->get()) == nullptr) entries_.push_back({context, {}, nullptr});
+  return context;
+}
+
+CudaContextPointer Contexts::get(CUcontext handle, int ordinal) {
+  if (handle == nullptr) return of(ordinal);
+  const std::lock_guard guard(mutex_);
+  if (const Entry* const entry = find(handle)) return entry->context;
+  return add(std::make_shared<const CudaContext>(driver_, handle, ordinal));
+}
+
+CudaContextPointer Contexts::of(int ordinal) {
+  const std::lock_guard guard(mutex_);
+  for (const Entry& entry : entries_)
+    if (entry.context->ordinal() == ordinal && entry.context->alive()) return entry.context;
+  return add(CudaContext::primary(driver_, ordinal));
+}
+
+CudaContextPointer Contexts::of_stream(CUstream stream) {
+  CUcontext handle = nullptr;
+  const bool named = stream != nullptr && stream != CU_STREAM_LEGACY && stream != CU_STREAM_PER_THREAD;
+  if (named && driver_->cuStreamGetCtx != nullptr)
+    cuda_check(*driver_, driver_->cuStreamGetCtx(stream, &handle), "cuStreamGetCtx");
+  else
+    cuda_check(*driver_, driver_->cuCtxGetCurrent(&handle), "cuCtxGetCurrent");
+  if (handle == nullptr)
+    throw Error(Code::argument, "a default stream was named, but the thread has no current CUDA context");
+  CUdevice device = 0;
+  const CudaScope scope(*driver_, handle);
+  cuda_check(*driver_, scope.result(), "cuCtxPushCurrent");
+  cuda_check(*driver_, driver_->cuCtxGetDevice(&device), "cuCtxGetDevice");
+  // A CUdevice is the device's ordinal in every driver there has been, but it is not said to be.
+  int ordinal = static_cast<int>(device);
+  return get(handle, ordinal);
+}
+
+CUfunction Contexts::kernel(const CudaContextPointer& context) {
+  const std::lock_guard guard(mutex_);
+  add(context);
+  Entry& entry = *find(context->get());
+  if (entry.function != nullptr) return entry.function;
+  CudaModule module = load_cuda_module(context, kernels::device::kernel_image());
+  const CudaScope scope(*context);
+  cuda_check(*driver_, scope.result(), "cuCtxPushCurrent");
+  CUfunction function = nullptr;
+  cuda_check(*driver_, driver_->cuModuleGetFunction(&function, module.get(), kernels::device::kKernelName),
+             "cuModuleGetFunction");
+  if (driver_->cuFuncLoad != nullptr) cuda_check(*driver_, driver_->cuFuncLoad(function), "cuFuncLoad");
+  entry.module = std::move(module);
+  return entry.function = function;
+}
+
+}  // namespace mpix::device::cuda

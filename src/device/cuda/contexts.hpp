@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/// The contexts in which this library works, with its kernel loaded where it is needed.
+#pragma once
+
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <vector>
+
+#include "handle/cuda.hpp"
+
+namespace mpix::device::cuda {
+
+/// Thread-safe.
+class Contexts {
+ public:
+  explicit Contexts(std::shared_ptr<const CudaDriver> driver) noexcept : driver_(std::move(driver)) {}
+
+  const CudaDriver& driver() const noexcept { return *driver_; }
+  // These throw Error.
+
+  /// The application's context `handle` on `ordinal`; where null, of().
+  CudaContextPointer get(CUcontext handle, int ordinal);
+  /// The context on `ordinal` that was used first, or else the primary one.
+  CudaContextPointer of(int ordinal);
+  /// The context that `stream` of the application belongs to; its current one for a default stream.
+  CudaContextPointer of_stream(CUstream stream);
+  /// The copy kernel in `context`, ready to run: launching it loads nothing any more.
+  CUfunction kernel(const CudaContextPointer& context);
+
+ private:
+  struct Entry {
+    CudaContextPointer context;
+    CudaModule module;
+    CUfunction function = nullptr;
+  };
+  /// The entry of a context that lives, others forgotten.
+  Entry* find(CUcontext handle);
+  CudaContextPointer add(CudaContextPointer context);
+
+  std::shared_ptr<const CudaDriver> driver_;
+  std::mutex mutex_;
+  std::vector<Entry> entries_;
+};
+
+}  // namespace mpix::device::cuda

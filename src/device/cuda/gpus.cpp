@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// GPUs that the CUDA driver of this process finds.
+#include <array>
+#include <exception>
+#include <map>
+#include <mutex>
+#include <utility>
+
+#include "base/log.hpp"
+#include "base/text.hpp"
+#include "device/cuda/queue.hpp"
+#include "device/cuda/shared.hpp"
+
+namespace mpix::device {
+namespace cuda {
+namespace {
+
+class CudaGpus : public Gpus {
+ public:
+  explicit CudaGpus(std::shared_ptr<Shared> shared) noexcept : shared_(std::move(shared)) {}
+
+  Facts look(const void* address) noexcept override { return shared_->memory.look(address).facts; }
+  bool reaches(int ordinal, const Facts& facts) noexcept override;
+  std::unique_ptr<Queue> make_queue(const Facts& facts) override;
+  std::optional<IpcPlace> export_place(const void* address, const Facts& facts) noexcept override;
+  std::shared_ptr<const Imported> import(int ordinal, const IpcPlace& place) override {
+    return shared_->imports.get(ordinal, place);
+  }
+  std::optional<IpcPlace> probe(int ordinal) noexcept override;
+  std::unique_ptr<Mark> mark(void* stream) override {
+    return make_mark(shared_->contexts, static_cast<CUstream>(stream));
+  }
+  std::unique_ptr<Hold> hold(void* stream) override {
+    return shared_->holds.hold(static_cast<CUstream>(stream));
+  }
+  std::string description() const override;
+
+ private:
+  CudaContextPointer context_of(const Facts& facts);
+  /// Lets kernels of `ordinal` use memory of another GPU's context. Throws Error.
+  bool enable_peer(int ordinal, const CudaContextPointer& other);
+
+  std::shared_ptr<Shared> shared_;
+  std::mutex mutex_;
+  std::map<std::pair<CUcontext, CUcontext>, bool> peers_;
+  std::map<int, CudaMemory> probes_;
+};
+
+CudaContextPointer CudaGpus::context_of(const Facts& facts) {
+  const auto known = shared_->memory.find(facts.buffer);
+  return shared_->contexts.get(known ? known->context : nullptr, facts.ordinal);
+}
+
+bool CudaGpus::enable_peer(int ordinal, const CudaContextPointer& other) {
+  const CudaDriver& driver = *shared_->driver;
+  const CudaContextPointer context = shared_->contexts.of(ordinal);
+  const auto [found, added] = peers_.try_emplace({context->get(), other->get()});
+  if (!added) return found->second;
+  CUdevice own = 0, peer = 0;
+  int possible = 0;
+  cuda_check(driver, driver.cuDeviceGet(&own, ordinal), "cuDeviceGet");
+  cuda_check(driver, driver.cuDeviceGet(&peer, other->ordinal()), "cuDeviceGet");
+  cuda_check(driver, driver.cuDeviceCanAccessPeer(&possible, own, peer), "cuDeviceCanAccessPeer");
+  if (possible == 0) return false;
+  const CudaScope scope(*context);
+  cuda_check(driver, scope.result(), "cuCtxPushCurrent");
+  const CUresult result = driver.cuCtxEnablePeerAccess(other->get(), 0);
+  if (result != CUDA_ERROR_PEER_ACCESS_ALREADY_ENABLED) cuda_check(driver, result, "cuCtxEnablePeerAccess");
+  return found->second = true;
+}
+
+bool CudaGpus::reaches(int ordinal, const Facts& facts) noexcept {
+  if (facts.kind != Kind::device) return facts.kind != Kind::host;
+  if (facts.ordinal == ordinal) return true;
+  try {
+    const auto known = shared_->memory.find(facts.buffer);
+    if (known && known->context == nullptr) return false;  // access to pools is granted elsewhere
+    const std::lock_guard guard(mutex_);
+    return enable_peer(ordinal, context_of(facts));
+  } catch (const std::exception& error) {
+    log::debug("GPU ", ordinal, " does not reach memory of GPU ", facts.ordinal, ": ", error.what());
+    return false;
+  }
+}
+
+std::unique_ptr<Queue> CudaGpus::make_queue(const Facts& facts) {
+  shared_->disposal->sweep();
+  return std::make_unique<CopyQueue>(shared_, context_of(facts));
+}
+
+std::optional<IpcPlace> CudaGpus::export_place(const void* address, const Facts& facts) noexcept {
+  if (facts.kind != Kind::device) return {};
+  return shared_->exports.place(address);
+}
+
+std::optional<IpcPlace> CudaGpus::probe(int ordinal) noexcept {
+  try {
+    const std::lock_guard guard(mutex_);
+    CudaMemory& memory = probes_[ordinal];
+    if (memory.get() == 0) memory = allocate_cuda_memory(shared_->contexts.of(ordinal), 1);
+    return shared_->exports.place(reinterpret_cast<const void*>(memory.get()));
+  } catch (const std::exception& error) {
+    log::debug("nothing to probe GPU ", ordinal, " with: ", error.what());
+    return {};
+  }
+}
+
+std::string CudaGpus::description() const {
+  const CudaDriver& driver = *shared_->driver;
+  int version = 0, count = 0;
+  const CUresult asked = driver.cuDriverGetVersion(&version);
+  cuda_log(driver, asked, "cuDriverGetVersion");
+  std::string words = text("CUDA driver ", version / 1000, ".", version % 1000 / 10);
+  if (driver.cuDeviceGetCount(&count) != CUDA_SUCCESS) return words + ", not initialised";
+  words += text(", ", count, count == 1 ? " GPU" : " GPUs");
+  for (int ordinal = 0; ordinal < count; ++ordinal) {
+    CUdevice device = 0;
+    std::array<char, 128> name{};
+    if (driver.cuDeviceGet(&device, ordinal) != CUDA_SUCCESS ||
+        driver.cuDeviceGetName(name.data(), static_cast<int>(name.size()), device) != CUDA_SUCCESS)
+      continue;
+    words += text(ordinal == 0 ? ": " : ", ", name.data());
+  }
+  return words;
+}
+
+}  // namespace
+}  // namespace cuda
+
+std::unique_ptr<Gpus> find_gpus(const Config& config, memory::Regions& regions, std::string& why) noexcept {
+  try {
+    if (!config.cuda) {
+      why = "switched off by MPIX_LAYOUT_CUDA";
+      return nullptr;
+    }
+    auto shared = std::make_shared<cuda::Shared>(CudaDriver::load(config.cuda_driver), regions);
+    return std::make_unique<cuda::CudaGpus>(std::move(shared));
+  } catch (const std::exception& error) {
+    why = error.what();
+    return nullptr;
+  }
+}
+
+}  // namespace mpix::device

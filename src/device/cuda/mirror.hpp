@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/// Lists of Blocks in the memory of a GPU.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <vector>
+
+#include "device/cuda/shared.hpp"
+#include "device/device.hpp"
+
+namespace mpix::device::cuda {
+
+/// Lists before they are copied to the GPU.
+struct HostLists {
+  std::vector<BlocksPlace> places;
+  std::vector<std::byte> memory;
+};
+HostLists make_lists(std::span<const kernels::Blocks* const> blocks);
+
+class ListMirror : public Mirror {
+ public:
+  /// `memory` is to receive what HostLists::memory holds; `bytes` may be 0.
+  ListMirror(std::shared_ptr<Shared> shared, int ordinal, std::vector<BlocksPlace> places, CudaMemory memory,
+             std::size_t bytes) noexcept
+      : shared_(std::move(shared)),
+        ordinal_(ordinal),
+        places_(std::move(places)),
+        memory_(std::move(memory)),
+        bytes_(bytes) {}
+  ListMirror(const ListMirror&) = delete;
+  ListMirror& operator=(const ListMirror&) = delete;
+  ~ListMirror() override { shared_->disposal->put(std::move(memory_)); }
+
+  int ordinal() const noexcept override { return ordinal_; }
+  const BlocksPlace& operator[](std::size_t index) const noexcept override { return places_[index]; }
+  std::int64_t memory() const noexcept override { return static_cast<std::int64_t>(bytes_); }
+  std::optional<IpcPlace> place() const noexcept override;
+  bool has_lists() const noexcept override { return bytes_ > 0; }
+
+  const std::byte* data() const noexcept { return reinterpret_cast<const std::byte*>(memory_.get()); }
+
+ private:
+  std::shared_ptr<Shared> shared_;
+  int ordinal_;
+  std::vector<BlocksPlace> places_;
+  CudaMemory memory_;
+  std::size_t bytes_;
+};
+
+}  // namespace mpix::device::cuda
