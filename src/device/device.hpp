@@ -71,6 +71,8 @@ class Mirror {
   /// and thus no memory (`has_lists()`).
   virtual std::optional<IpcPlace> place() const noexcept = 0;
   virtual bool has_lists() const noexcept = 0;
+  /// When the lists are there for others than the queue that made the mirror.
+  virtual Ticket ticket() const noexcept = 0;
 };
 
 /// Memory of another process, mapped as long as this lives.

@@ -28,7 +28,18 @@ std::map<std::string, std::uint64_t> read_failing() {
   return failing;
 }
 
-thread_local std::vector<CUcontext> contexts;
+/// Without a destructor: static objects of applications call the driver when those of threads are gone.
+struct ContextStack {
+  CUcontext entries[64];
+  std::size_t size;
+
+  bool push(CUcontext context) {
+    if (size == std::size(entries)) return false;
+    entries[size++] = context;
+    return true;
+  }
+};
+thread_local ContextStack contexts;
 
 }  // namespace
 
@@ -71,7 +82,7 @@ int device_count() {
 }
 
 CUcontext current() {
-  return contexts.empty() ? nullptr : contexts.back();
+  return contexts.size == 0 ? nullptr : contexts.entries[contexts.size - 1];
 }
 
 }  // namespace emulated
@@ -177,15 +188,14 @@ EMULATED CUresult CUDAAPI cuDevicePrimaryCtxRelease(CUdevice) {
 
 EMULATED CUresult CUDAAPI cuCtxPushCurrent(CUcontext context) {
   EMULATED_CALL(cuCtxPushCurrent, CUDA_ERROR_INVALID_CONTEXT);
-  contexts.push_back(context);
-  return CUDA_SUCCESS;
+  return contexts.push(context) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_CONTEXT;
 }
 
 EMULATED CUresult CUDAAPI cuCtxPopCurrent(CUcontext* context) {
   EMULATED_CALL(cuCtxPopCurrent, CUDA_ERROR_INVALID_CONTEXT);
-  if (contexts.empty()) return CUDA_ERROR_INVALID_CONTEXT;
-  if (context != nullptr) *context = contexts.back();
-  contexts.pop_back();
+  if (contexts.size == 0) return CUDA_ERROR_INVALID_CONTEXT;
+  if (context != nullptr) *context = emulated::current();
+  --contexts.size;
   return CUDA_SUCCESS;
 }
 
@@ -197,9 +207,8 @@ EMULATED CUresult CUDAAPI cuCtxGetCurrent(CUcontext* context) {
 
 EMULATED CUresult CUDAAPI cuCtxSetCurrent(CUcontext context) {
   EMULATED_CALL(cuCtxSetCurrent, CUDA_ERROR_INVALID_CONTEXT);
-  if (!contexts.empty()) contexts.pop_back();
-  if (context != nullptr) contexts.push_back(context);
-  return CUDA_SUCCESS;
+  if (contexts.size > 0) --contexts.size;
+  return context == nullptr || contexts.push(context) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_CONTEXT;
 }
 
 EMULATED CUresult CUDAAPI cuCtxGetDevice(CUdevice* device) {

@@ -52,6 +52,7 @@ struct Block {
   std::byte* place = nullptr;  ///< not accessible
   std::byte* alias = nullptr;  ///< the header, then the same bytes
   bool imported = false;
+  std::uint64_t buffer = 0;  ///< imported: the allocation, each of which is mapped by itself
   std::size_t uses = 0;
 
   static constexpr std::size_t kHeader = std::size_t{64} << 10;

@@ -147,10 +147,11 @@ static_assert(sizeof(Handle) <= sizeof(CUipcMemHandle));
 /// The block behind a handle, mapped here already or from now on.
 std::shared_ptr<Block> import_block(Driver& d, const Handle& handle) {
   for (const auto& block : d.blocks)
-    if (block->imported && block->inode == handle.inode) return block;
+    if (block->imported && block->inode == handle.inode && block->buffer == handle.buffer) return block;
   auto block = std::make_shared<Block>();
   block->imported = true;
   block->inode = handle.inode;
+  block->buffer = handle.buffer;
   block->bytes = handle.block_bytes;
   const std::string path = "/proc/" + std::to_string(handle.pid) + "/fd/" + std::to_string(handle.fd);
   block->fd = ::open(path.c_str(), O_RDWR | O_CLOEXEC);
@@ -389,8 +390,7 @@ EMULATED CUresult CUDAAPI cuIpcOpenMemHandle(CUdeviceptr* result, CUipcMemHandle
   Allocation made;
   made.address = reinterpret_cast<std::uintptr_t>(block->place) + handle.offset;
   const auto known = d.allocations.find(made.address);
-  if (known != d.allocations.end() && known->second.slot == handle.slot &&
-      known->second.bytes == handle.bytes) {
+  if (known != d.allocations.end()) {
     ++known->second.opened;
   } else {
     made.ordinal = current()->ordinal;

@@ -50,7 +50,7 @@ MPIX_Layout_stats stats_of(MPIX_Layout_plan plan) {
 
 std::int64_t moved(const MPIX_Layout_stats& s) {
   return s.self_bytes + s.shm_inline_bytes + s.shm_ring_bytes + s.shm_mapped_bytes + s.shm_attach_bytes +
-         s.net_bytes + s.net_saved_bytes;
+         s.net_bytes + s.net_saved_bytes + s.gpu_imported_bytes;
 }
 
 }  // namespace

@@ -49,6 +49,7 @@ class FakeMirror final : public device::Mirror {
     return place;
   }
   bool has_lists() const noexcept override { return true; }
+  device::Ticket ticket() const noexcept override { return 0; }
   const ByteMap& map(const device::BlocksPlace& place) const {
     return maps_[static_cast<std::size_t>(place.offsets)];
   }

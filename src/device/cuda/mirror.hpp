@@ -39,6 +39,9 @@ class ListMirror : public Mirror {
   std::int64_t memory() const noexcept override { return static_cast<std::int64_t>(bytes_); }
   std::optional<IpcPlace> place() const noexcept override;
   bool has_lists() const noexcept override { return bytes_ > 0; }
+  Ticket ticket() const noexcept override { return ticket_; }
+  /// The lists are copied by this launch.
+  void set_ticket(Ticket ticket) noexcept { ticket_ = ticket; }
 
   const std::byte* data() const noexcept { return reinterpret_cast<const std::byte*>(memory_.get()); }
 
@@ -48,6 +51,7 @@ class ListMirror : public Mirror {
   std::vector<BlocksPlace> places_;
   CudaMemory memory_;
   std::size_t bytes_;
+  Ticket ticket_ = 0;
 };
 
 }  // namespace mpix::device::cuda

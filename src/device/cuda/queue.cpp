@@ -190,9 +190,12 @@ std::shared_ptr<const Mirror> CopyQueue::mirror(std::span<const kernels::Blocks*
   const std::size_t bytes = lists.memory.size();
   CudaMemory memory;
   if (bytes > 0) memory = allocate_cuda_memory(context_, bytes);
-  auto mirror = std::make_shared<const ListMirror>(shared_, ordinal(), std::move(lists.places),
-                                                   std::move(memory), bytes);
-  if (bytes > 0) upload(reinterpret_cast<CUdeviceptr>(mirror->data()), std::move(lists.memory));
+  const auto mirror =
+      std::make_shared<ListMirror>(shared_, ordinal(), std::move(lists.places), std::move(memory), bytes);
+  if (bytes > 0) {
+    upload(reinterpret_cast<CUdeviceptr>(mirror->data()), std::move(lists.memory));
+    mirror->set_ticket(launcher_->launched());
+  }
   return mirror;
 }
 
