@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /// MPIX_Layout_*: making, reading and freeing layouts.
+#include <algorithm>
+#include <vector>
+
 #include "api/errors.hpp"
 #include "api/handles.hpp"
 #include "api/process.hpp"
@@ -26,6 +29,30 @@ int create(MPIX_Layout* layout, Build&& build) noexcept {
   });
 }
 
+/// Indices where the host finds them.
+class HostIndices {
+ public:
+  /// The arguments have not been checked: with wrong ones the indices stay where they are.
+  HostIndices(int npeers, const MPI_Count counts[], const MPI_Count indices[]) : indices_(indices) {
+    mpix::device::Gpus* const gpus = Process::get().gpus();
+    if (gpus == nullptr || counts == nullptr || indices == nullptr) return;
+    const mpix::device::Facts facts = gpus->look(indices);
+    if (facts.kind != mpix::device::Kind::device) return;
+    std::size_t entries = 0;
+    for (int peer = 0; peer < npeers; ++peer)
+      entries += static_cast<std::size_t>(std::max<MPI_Count>(counts[peer], 0));
+    if (entries == 0) return;
+    copy_.resize(entries);
+    gpus->read(copy_.data(), indices, entries * sizeof(MPI_Count), facts);
+    indices_ = copy_.data();
+  }
+  const MPI_Count* get() const noexcept { return indices_; }
+
+ private:
+  const MPI_Count* indices_;
+  std::vector<MPI_Count> copy_;
+};
+
 }  // namespace
 
 int MPIX_Layout_create_v(int npeers, const MPI_Count counts[], const MPI_Count displs[], MPI_Datatype type,
@@ -40,7 +67,10 @@ int MPIX_Layout_create_w(int npeers, const MPI_Count counts[], const MPI_Aint di
 
 int MPIX_Layout_create_indexed_block(int npeers, const MPI_Count counts[], const MPI_Count indices[],
                                      MPI_Datatype block, MPIX_Layout* layout) {
-  return create(layout, [&] { return mpix::build_indexed_block(npeers, counts, indices, block); });
+  return create(layout, [&] {
+    const HostIndices host(npeers, counts, indices);
+    return mpix::build_indexed_block(npeers, counts, host.get(), block);
+  });
 }
 
 int MPIX_Layout_create_hindexed(int npeers, const MPI_Count counts[], const MPI_Count lengths[],

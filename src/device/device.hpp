@@ -170,6 +170,10 @@ class Gpus {
   /// A queue on the GPU of `facts`, in the context that its memory belongs to. Throws Error.
   virtual std::unique_ptr<Queue> make_queue(const Facts& facts) = 0;
 
+  /// Copies `bytes` bytes of memory of these facts to the host; complete on return. For set-up: waits for
+  /// this copy, in a stream of its own. Throws Error.
+  virtual void read(void* to, const void* from, std::size_t bytes, const Facts& facts) = 0;
+
   /// The allocation around `address` for other processes; none where it cannot be exported.
   virtual std::optional<IpcPlace> export_place(const void* address, const Facts& facts) noexcept = 0;
   /// Maps memory of another process for the GPU `ordinal`, or finds it among the mappings that are kept.

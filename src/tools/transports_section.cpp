@@ -9,7 +9,9 @@
 #include "base/status.hpp"
 #include "base/text.hpp"
 #include "config.h"
+#include "device/device.hpp"
 #include "memory/attach.hpp"
+#include "memory/regions.hpp"
 #include "memory/segment.hpp"
 #include "tools/sections.hpp"
 
@@ -94,6 +96,13 @@ std::string or_off(bool enabled, const char* variable, const std::string& found)
   return enabled ? found : text("out: switched off by ", variable, "; otherwise: ", found);
 }
 
+std::string describe_gpus(const Config& config) {
+  memory::Regions regions;
+  std::string why;
+  const std::unique_ptr<device::Gpus> gpus = device::find_gpus(config, regions, why);
+  return gpus != nullptr ? gpus->description() : why;
+}
+
 }  // namespace
 
 std::string transports_section(const Config& config) {
@@ -107,7 +116,7 @@ std::string transports_section(const Config& config) {
               line("cross-memory attach",
                    or_off(config.shm && !attach_off, config.shm ? "MPIX_LAYOUT_ATTACH" : "MPIX_LAYOUT_SHM",
                           text(attach, " (MPIX_LAYOUT_ATTACH=", choice_text(config.attach), ")"))),
-              "\n");
+              line("memory of GPUs", describe_gpus(config)), "\n");
 }
 
 }  // namespace mpix::tools

@@ -55,8 +55,7 @@ struct Buffers {
     for (const ByteMap& map : layouts_.recv.maps())
       for (const Segment& s : map)
         std::copy_n(recv.host_base() + s.offset, s.length, recv.base_in(before_.data()) + s.offset);
-    EXPECT(std::equal(before_.begin(), before_.end(), now.begin()), what,
-           ": wrote outside the blocks");
+    EXPECT(std::equal(before_.begin(), before_.end(), now.begin()), what, ": wrote outside the blocks");
   }
   Buffer send, recv;
 

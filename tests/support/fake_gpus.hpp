@@ -3,6 +3,7 @@
 /// take, finish and refuse copies as a seed says.
 #pragma once
 
+#include <algorithm>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -36,6 +37,9 @@ class FakeGpus final : public device::Gpus {
   device::Facts look(const void* address) noexcept override;
   bool reaches(int ordinal, const device::Facts& facts) noexcept override { return facts.ordinal == ordinal; }
   std::unique_ptr<device::Queue> make_queue(const device::Facts& facts) override;
+  void read(void* to, const void* from, std::size_t bytes, const device::Facts&) override {
+    std::copy_n(bytes_at(reinterpret_cast<std::uintptr_t>(from)), bytes, static_cast<std::byte*>(to));
+  }
   std::optional<device::IpcPlace> export_place(const void* address,
                                                const device::Facts& facts) noexcept override;
   std::shared_ptr<const device::Imported> import(int ordinal, const device::IpcPlace& place) override;

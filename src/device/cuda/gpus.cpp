@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // GPUs that the CUDA driver of this process finds.
+#include <algorithm>
 #include <array>
+#include <cstring>
 #include <exception>
 #include <map>
 #include <mutex>
@@ -22,6 +24,7 @@ class CudaGpus : public Gpus {
   Facts look(const void* address) noexcept override { return shared_->memory.look(address).facts; }
   bool reaches(int ordinal, const Facts& facts) noexcept override;
   std::unique_ptr<Queue> make_queue(const Facts& facts) override;
+  void read(void* to, const void* from, std::size_t bytes, const Facts& facts) override;
   std::optional<IpcPlace> export_place(const void* address, const Facts& facts) noexcept override;
   std::shared_ptr<const Imported> import(int ordinal, const IpcPlace& place) override {
     return shared_->imports.get(ordinal, place);
@@ -86,6 +89,25 @@ bool CudaGpus::reaches(int ordinal, const Facts& facts) noexcept {
 std::unique_ptr<Queue> CudaGpus::make_queue(const Facts& facts) {
   shared_->disposal->sweep();
   return std::make_unique<CopyQueue>(shared_, context_of(facts));
+}
+
+void CudaGpus::read(void* to, const void* from, std::size_t bytes, const Facts& facts) {
+  constexpr std::size_t kPiece = std::size_t{4} << 20;
+  const CudaContextPointer context = context_of(facts);
+  const CudaDriver& driver = *shared_->driver;
+  const CudaStream stream = create_cuda_stream(context);
+  CudaPinned pinned = allocate_cuda_pinned(context, std::min(bytes, kPiece));
+  const CudaScope scope(*context);
+  cuda_check(driver, scope.result(), "cuCtxPushCurrent");
+  for (std::size_t done = 0, piece = 0; done < bytes; done += piece) {
+    piece = std::min(bytes - done, kPiece);
+    const auto place = reinterpret_cast<CUdeviceptr>(static_cast<const std::byte*>(from) + done);
+    cuda_check(driver, driver.cuMemcpyDtoHAsync(pinned.get(), place, piece, stream.get()),
+               "cuMemcpyDtoHAsync");
+    cuda_check(driver, driver.cuStreamSynchronize(stream.get()), "cuStreamSynchronize");
+    std::memcpy(static_cast<std::byte*>(to) + done, pinned.get(), piece);
+  }
+  shared_->disposal->put(std::move(pinned));
 }
 
 std::optional<IpcPlace> CudaGpus::export_place(const void* address, const Facts& facts) noexcept {
