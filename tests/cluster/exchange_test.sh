@@ -85,12 +85,21 @@ killed_forwarder() {
     verdict "a killed forwarder: $reports of 5 ranks report it" no
 }
 
+# gpu_test ...: mpi_test with buffers in memory of GPUs, if the build has the emulated driver.
+gpu_test() {
+  local driver=$top_builddir/tests/emulated_cuda/.libs/libcuda_emulated.so
+  [[ -f $driver ]] || return
+  MPIX_TEST_GPU=70 MPIX_LAYOUT_CUDA_DRIVER=$(realpath "$driver") mpi_test "$@"
+}
+
 mpi_test 2 1 exchange auto
 mpi_test 2 2,3 exchange forward
 MPIX_LAYOUT_HELPERS=on mpi_test 4 3,1,2,2 exchange forward
 mpi_test 4 3,1,2,2 requests forward
 mpi_test 4 2 plans auto
 mpi_test 2 3,2 mismatch forward --size 5
+gpu_test 2 2,3 exchange forward
+gpu_test 4 3,1,2,2 gpu auto
 wire_bytes 1 2 uniform
 wire_bytes 1 3 one-node
 wire_bytes 1 1 skewed
