@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "benchmarks/gpu/device.hpp"
+
+#include <dlfcn.h>
+
+#include <algorithm>
+#include <array>
+
+#include "kernels/device/image.hpp"
+
+namespace mpix::bench {
+namespace {
+
+#define MPIX_BENCH_QUOTE(name) #name
+#define MPIX_BENCH_NAME(name) MPIX_BENCH_QUOTE(name)
+#define MPIX_BENCH_FIND(name) find(library, MPIX_BENCH_NAME(name), more.name)
+
+template <typename Function>
+void find(void* library, const char* name, Function& function) {
+  function = reinterpret_cast<Function>(::dlsym(library, name));
+  if (function == nullptr) throw Error(Code::internal, std::string("the CUDA driver has no ") + name);
+}
+
+MoreCuda find_more(const std::string& name) {
+  void* const library = ::dlopen(name.c_str(), RTLD_NOW);  // stays loaded, as CudaDriver has it
+  if (library == nullptr) throw Error(Code::internal, ::dlerror());
+  MoreCuda more;
+  MPIX_BENCH_FIND(cuInit);
+  MPIX_BENCH_FIND(cuMemcpyHtoD);
+  MPIX_BENCH_FIND(cuMemcpyDtoH);
+  MPIX_BENCH_FIND(cuMemcpyDtoDAsync);
+  MPIX_BENCH_FIND(cuMemcpy2DAsync);
+  MPIX_BENCH_FIND(cuEventElapsedTime);
+  MPIX_BENCH_FIND(cuEventSynchronize);
+  return more;
+}
+
+}  // namespace
+
+Gpu::Gpu(const std::string& library) : driver_(CudaDriver::load(library)), more_(find_more(library)) {
+  check(more_.cuInit(0), "cuInit");
+  context_ = CudaContext::primary(driver_, 0);
+  current_ = std::make_unique<CudaScope>(*context_);
+  check(current_->result(), "cuCtxPushCurrent");
+  stream_ = create_cuda_stream(context_);
+  module_ = load_cuda_module(context_, kernels::device::kernel_image());
+  check(driver_->cuModuleGetFunction(&kernel_, module_.get(), kernels::device::kKernelName),
+        "cuModuleGetFunction");
+  check(driver_->cuEventCreate(&begin_, CU_EVENT_DEFAULT), "cuEventCreate");
+  check(driver_->cuEventCreate(&end_, CU_EVENT_DEFAULT), "cuEventCreate");
+}
+
+std::string Gpu::name() const {
+  std::array<char, 128> name{};
+  CUdevice device = 0;
+  check(driver_->cuDeviceGet(&device, 0), "cuDeviceGet");
+  check(driver_->cuDeviceGetName(name.data(), static_cast<int>(name.size()), device), "cuDeviceGetName");
+  return name.data();
+}
+
+CudaMemory Gpu::allocate(std::int64_t bytes) const {
+  return allocate_cuda_memory(context_, static_cast<std::size_t>(bytes));
+}
+
+void Gpu::upload(CUdeviceptr to, const void* from, std::int64_t bytes) const {
+  check(more_.cuMemcpyHtoD(to, from, static_cast<std::size_t>(bytes)), "cuMemcpyHtoD");
+}
+
+void Gpu::download(void* to, CUdeviceptr from, std::int64_t bytes) const {
+  check(driver_->cuStreamSynchronize(stream_.get()), "cuStreamSynchronize");
+  check(more_.cuMemcpyDtoH(to, from, static_cast<std::size_t>(bytes)), "cuMemcpyDtoH");
+}
+
+void Gpu::launch(const kernels::device::Batch& batch, std::int64_t tiles) const {
+  void* parameters[] = {const_cast<kernels::device::Batch*>(&batch)};
+  check(driver_->cuLaunchKernel(kernel_, static_cast<unsigned>(tiles), 1, 1, kernels::device::kThreads, 1, 1,
+                                0, stream_.get(), parameters, nullptr),
+        "cuLaunchKernel");
+}
+
+void Gpu::copy(CUdeviceptr to, CUdeviceptr from, std::int64_t bytes) const {
+  check(more_.cuMemcpyDtoDAsync(to, from, static_cast<std::size_t>(bytes), stream_.get()),
+        "cuMemcpyDtoDAsync");
+}
+
+void Gpu::copy_2d(const CUDA_MEMCPY2D& what) const {
+  check(more_.cuMemcpy2DAsync(&what, stream_.get()), "cuMemcpy2DAsync");
+}
+
+std::vector<double> Gpu::time(const std::vector<std::function<void()>>& calls, int warmups,
+                              int iterations) const {
+  std::vector<std::vector<double>> times(calls.size());
+  for (int i = -warmups; i < iterations; ++i)
+    for (std::size_t c = 0; c < calls.size(); ++c) {
+      float milliseconds = 0;
+      check(driver_->cuEventRecord(begin_, stream_.get()), "cuEventRecord");
+      calls[c]();
+      check(driver_->cuEventRecord(end_, stream_.get()), "cuEventRecord");
+      check(more_.cuEventSynchronize(end_), "cuEventSynchronize");
+      check(more_.cuEventElapsedTime(&milliseconds, begin_, end_), "cuEventElapsedTime");
+      if (i >= 0) times[c].push_back(milliseconds * 1e-3);
+    }
+  std::vector<double> medians;
+  for (std::vector<double>& all : times) {
+    std::nth_element(all.begin(), all.begin() + static_cast<std::ptrdiff_t>(all.size() / 2), all.end());
+    medians.push_back(all[all.size() / 2]);
+  }
+  return medians;
+}
+
+}  // namespace mpix::bench
