@@ -10,12 +10,14 @@
 #include <string>
 
 #include "benchmarks/common/check.hpp"
+#include "benchmarks/gpu/gpu.hpp"
 
 namespace mpix::bench {
 namespace {
 
 std::byte* allocate(std::int64_t bytes, Memory memory) {
   void* base = nullptr;
+  if (memory == Memory::cuda) return gpu::allocate(bytes);
   if (memory == Memory::alloc) {
     check(MPIX_Layout_mem_alloc(static_cast<MPI_Aint>(bytes), MPI_INFO_NULL, &base), "MPIX_Layout_mem_alloc");
     return static_cast<std::byte*>(base);
@@ -31,11 +33,23 @@ std::byte* allocate(std::int64_t bytes, Memory memory) {
 
 Buffer::Buffer(std::int64_t bytes, Memory memory)
     : size_(std::max<std::int64_t>(bytes, 1)), data_(allocate(size_, memory), Free{memory}) {
-  std::memset(data_.get(), 0x5a, static_cast<std::size_t>(size_));
+  if (memory == Memory::cuda) copy_ = std::make_unique<std::byte[]>(static_cast<std::size_t>(size_));
+  std::memset(host(), 0x5a, static_cast<std::size_t>(size_));
+  store();
+}
+
+void Buffer::fetch() const {
+  if (copy_ != nullptr) gpu::download(copy_.get(), data_.get(), size_);
+}
+
+void Buffer::store() const {
+  if (copy_ != nullptr) gpu::upload(data_.get(), copy_.get(), size_);
 }
 
 void Buffer::Free::operator()(std::byte* base) const noexcept {
-  if (memory == Memory::alloc) {
+  if (memory == Memory::cuda) {
+    gpu::release(base);
+  } else if (memory == Memory::alloc) {
     check_noexcept(MPIX_Layout_mem_free(base), "MPIX_Layout_mem_free");
   } else {
     std::free(base);

@@ -10,12 +10,17 @@
 
 namespace mpix::bench {
 
-/// Owns at least one byte, page-aligned (malloc) or from MPIX_Layout_mem_alloc (alloc), all pages touched.
+/// Owns at least one byte, page-aligned (malloc), from MPIX_Layout_mem_alloc (alloc), all pages touched, or
+/// in memory of a GPU (cuda).
 class Buffer {
  public:
   Buffer(std::int64_t bytes, Memory memory);
   std::byte* data() const { return data_.get(); }
   std::int64_t size() const { return size_; }
+  /// What the host can look at: a copy of memory of a GPU, as of the last fetch(); store() writes it back.
+  std::byte* host() const { return copy_ != nullptr ? copy_.get() : data_.get(); }
+  void fetch() const;
+  void store() const;
 
  private:
   struct Free {
@@ -24,6 +29,7 @@ class Buffer {
   };
   std::int64_t size_;
   std::unique_ptr<std::byte, Free> data_;
+  std::unique_ptr<std::byte[]> copy_;
 };
 
 }  // namespace mpix::bench

@@ -5,6 +5,7 @@
 #include <exception>
 
 #include "benchmarks/common/validate.hpp"
+#include "benchmarks/gpu/gpu.hpp"
 
 namespace mpix::bench {
 namespace {
@@ -54,6 +55,8 @@ int parse_and_run(int argc, char* argv[], Program program, MakeTable make_table)
     if (prints && options.version) print_versions();
     return 0;
   }
+  if (options.memory == Memory::cuda) gpu::start(MPI_COMM_WORLD);
+  if (options.memory == Memory::cuda && prints) std::printf("# %s\n", gpu::description().c_str());
   return run_all(options, make_table, MPI_COMM_WORLD);
 }
 

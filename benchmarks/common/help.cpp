@@ -32,6 +32,9 @@ Options as in the OSU micro-benchmarks (bytes may end in K, M or G, powers of 10
                                 included, before and after the timing; the first wrong byte of a rank is
                                 printed and the exit status is 1
   -M, --mem-limit BYTES         skip cases whose buffers take more a rank (default 1G)
+  -d, --accelerator cuda        buffers in memory of GPUs, those of a node in turn for its ranks; the baselines are
+                                then packed, ipc and copy; of packed and ipc the gathers and scatters are the
+                                library's kernel by itself
   -h, --help                    print this text
   -v, --version                 print the versions of the benchmark and of the library
 )";
@@ -73,6 +76,7 @@ How:
                                 streaming stores from 1 MiB on; not in osu_ialltoallv_layout, as it has
                                 nothing to overlap
        alltoallv                MPI_Alltoallv alone on contiguous data
+       ipc                      only with -d cuda: gather kernel, copies by CUDA IPC, scatter kernel
   --json FILE                   also write all figures to FILE
 )";
 

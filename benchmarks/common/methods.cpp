@@ -3,11 +3,14 @@
 
 #include <algorithm>
 
+#include "benchmarks/gpu/gpu.hpp"
+
 namespace mpix::bench {
 
 bool needs_packed_buffers(const Options& options) {
-  return std::any_of(options.baselines.begin(), options.baselines.end(),
-                     [](Baseline b) { return b == Baseline::packed || b == Baseline::alltoallv; });
+  return std::any_of(options.baselines.begin(), options.baselines.end(), [](Baseline b) {
+    return b == Baseline::packed || b == Baseline::alltoallv || b == Baseline::ipc;
+  });
 }
 
 std::int64_t buffer_bytes(const Options& options, const Exchange& exchange) {
@@ -26,21 +29,25 @@ Buffers make_buffers(const Options& options, const Exchange& exchange) {
 
 Methods make_methods(const Options& options, const Exchange& exchange, const Buffers& buffers) {
   Methods methods;
+  const bool cuda = options.memory == Memory::cuda;
   methods.push_back(options.api == Api::plan ? make_plan(exchange, buffers)
                                              : make_oneshot(exchange, buffers));
   for (const Baseline baseline : options.baselines) {
     switch (baseline) {
       case Baseline::packed:
-        methods.push_back(make_packed(exchange, buffers));
+        methods.push_back(cuda ? gpu::make_packed(exchange, buffers) : make_packed(exchange, buffers));
         break;
       case Baseline::datatypes:
         methods.push_back(make_datatypes_method(exchange, buffers));
         break;
       case Baseline::copy:
-        methods.push_back(make_copy(exchange, buffers));
+        methods.push_back(cuda ? gpu::make_copy(exchange, buffers) : make_copy(exchange, buffers));
         break;
       case Baseline::alltoallv:
         methods.push_back(make_alltoallv(exchange, buffers));
+        break;
+      case Baseline::ipc:
+        methods.push_back(gpu::make_ipc(exchange, buffers));
         break;
     }
   }

@@ -3,6 +3,7 @@
 
 #include <getopt.h>
 
+#include <algorithm>
 #include <array>
 #include <climits>
 #include <string_view>
@@ -14,9 +15,9 @@ namespace mpix::bench {
 namespace {
 
 constexpr std::array kPatterns{"uniform", "skewed", "fft", "moe"};
-constexpr std::array kBaselines{"packed", "datatypes", "copy", "alltoallv"};
+constexpr std::array kBaselines{"packed", "datatypes", "copy", "alltoallv", "ipc"};
 constexpr std::array kApis{"oneshot", "plan"};
-constexpr std::array kMemories{"malloc", "alloc"};
+constexpr std::array kMemories{"malloc", "alloc", "cuda"};
 
 enum LongOption : int {
   opt_pattern = 256,
@@ -44,6 +45,7 @@ constexpr option kLongOptions[] = {
     {"validation", no_argument, nullptr, 'c'},
     {"mem-limit", required_argument, nullptr, 'M'},
     {"num-test-calls", required_argument, nullptr, 't'},
+    {"accelerator", required_argument, nullptr, 'd'},
     {"help", no_argument, nullptr, 'h'},
     {"version", no_argument, nullptr, 'v'},
     {"pattern", required_argument, nullptr, opt_pattern},
@@ -94,6 +96,17 @@ void parse_procs(std::string_view text, Options& options) {
   options.procs_y = static_cast<int>(parse_number("--procs", parts[1], 1, INT_MAX));
 }
 
+/// Baselines that there are for the memory in question.
+void check_baselines(Options& options, bool chosen) {
+  const bool cuda = options.memory == Memory::cuda;
+  if (cuda && !chosen) options.baselines = {Baseline::packed, Baseline::ipc, Baseline::copy};
+  for (const Baseline baseline : options.baselines) {
+    if (cuda && (baseline == Baseline::datatypes || baseline == Baseline::alltoallv))
+      throw Error(std::string("--baseline: ") + name(baseline) + " is for host memory only");
+    if (!cuda && baseline == Baseline::ipc) throw Error("--baseline: ipc needs -d cuda");
+  }
+}
+
 void parse_baselines(std::string_view text, Options& options) {
   options.baselines.clear();
   if (text == "none") return;
@@ -119,6 +132,10 @@ bool apply_short(int code, std::string_view text, Options& options) {
       return true;
     case 'M':
       options.memory_limit = parse_bytes("-M", text);
+      return true;
+    case 'd':
+      if (text != "cuda") bad_value("-d", text, "cuda");
+      options.memory = Memory::cuda;
       return true;
     case 'f':
       options.full = true;
@@ -222,9 +239,18 @@ std::string name(const Transpose& transpose) {
   return text;
 }
 
+namespace {
+
+bool baselines_given(int argc, char* const argv[]) {
+  return std::any_of(argv, argv + argc,
+                     [](const char* word) { return std::string_view(word).starts_with("--baseline"); });
+}
+
+}  // namespace
+
 Options parse_options(int argc, char* const argv[], Program program) {
   Options options;
-  const char* accepted = program == Program::nonblocking ? "+:m:i:x:t:M:fchv" : "+:m:i:x:M:fchv";
+  const char* accepted = program == Program::nonblocking ? "+:m:i:x:t:M:d:fchv" : "+:m:i:x:M:d:fchv";
   opterr = 0;
   optind = 1;
   for (int code = 0; (code = getopt_long(argc, argv, accepted, kLongOptions, nullptr)) != -1;) {
@@ -236,6 +262,7 @@ Options parse_options(int argc, char* const argv[], Program program) {
     const std::string_view text = optarg != nullptr ? optarg : "";
     if (!apply_short(code, text, options)) apply_long(code, text, options);
   }
+  check_baselines(options, baselines_given(argc, argv));
   if (optind < argc) throw Error(std::string(argv[optind]) + ": no arguments besides options are expected");
   if (program == Program::nonblocking) std::erase(options.baselines, Baseline::copy);
   if (options.topk > options.experts) throw Error("--topk: more than --experts");

@@ -10,9 +10,9 @@ namespace mpix::bench {
 
 enum class Program { blocking, nonblocking };
 enum class Pattern { uniform, skewed, fft, moe };
-enum class Baseline { packed, datatypes, copy, alltoallv };
+enum class Baseline { packed, datatypes, copy, alltoallv, ipc };
 enum class Api { oneshot, plan };
-enum class Memory { malloc, alloc };
+enum class Memory { malloc, alloc, cuda };
 
 /// Extents of a grid of complex doubles; z is contiguous.
 struct Grid {

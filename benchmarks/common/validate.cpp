@@ -54,8 +54,10 @@ Validator::Validator(const Exchange& exchange, const Buffers& buffers)
 
 void Validator::fill(std::uint64_t salt) const {
   const auto me = static_cast<std::uint64_t>(rank_);
-  Content(me, salt).write(buffers_.send.data(), 0, buffers_.send.size());
-  Content(kGap + me, salt).write(buffers_.recv.data(), 0, buffers_.recv.size());
+  Content(me, salt).write(buffers_.send.host(), 0, buffers_.send.size());
+  Content(kGap + me, salt).write(buffers_.recv.host(), 0, buffers_.recv.size());
+  buffers_.send.store();
+  buffers_.recv.store();
 }
 
 /// Calls `visit(peer, place in the receive buffer, place in the peer's send buffer, bytes)` for the pieces
@@ -92,7 +94,7 @@ std::vector<std::byte> Validator::expected_image(std::uint64_t salt) const {
 }
 
 std::string Validator::describe_recv(std::uint64_t salt, std::int64_t at, std::byte expected) const {
-  const std::byte found = buffers_.recv.data()[at];
+  const std::byte found = buffers_.recv.host()[at];
   std::string text = "byte " + std::to_string(at) + " of the receive buffer is " + hex(found) + ", " +
                      hex(expected) + " expected";
   std::string origin = ", a gap that must stay as it is";
@@ -108,13 +110,15 @@ std::string Validator::describe_recv(std::uint64_t salt, std::int64_t at, std::b
 
 std::optional<std::string> Validator::find_error(std::uint64_t salt) const {
   const std::vector<std::byte> image = expected_image(salt);
-  const std::byte* recv = buffers_.recv.data();
+  buffers_.recv.fetch();
+  buffers_.send.fetch();
+  const std::byte* recv = buffers_.recv.host();
   const auto wrong = std::mismatch(image.begin(), image.end(), recv);
   if (wrong.first != image.end()) return describe_recv(salt, wrong.second - recv, *wrong.first);
   const Content sent(static_cast<std::uint64_t>(rank_), salt);
   std::vector<std::byte> original(static_cast<std::size_t>(buffers_.send.size()));
   sent.write(original.data(), 0, buffers_.send.size());
-  const auto changed = std::mismatch(original.begin(), original.end(), buffers_.send.data());
+  const auto changed = std::mismatch(original.begin(), original.end(), buffers_.send.host());
   if (changed.first == original.end()) return std::nullopt;
   return "byte " + std::to_string(changed.first - original.begin()) + " of the send buffer was changed";
 }

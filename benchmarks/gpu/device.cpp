@@ -37,9 +37,14 @@ MoreCuda find_more(const std::string& name) {
 
 }  // namespace
 
-Gpu::Gpu(const std::string& library) : driver_(CudaDriver::load(library)), more_(find_more(library)) {
+Gpu::Gpu(const std::string& library, int number)
+    : driver_(CudaDriver::load(library)), more_(find_more(library)) {
   check(more_.cuInit(0), "cuInit");
-  context_ = CudaContext::primary(driver_, 0);
+  int count = 0;
+  check(driver_->cuDeviceGetCount(&count), "cuDeviceGetCount");
+  if (count == 0) throw Error(Code::internal, "the driver has no GPU");
+  check(driver_->cuDeviceGet(&device_, number % count), "cuDeviceGet");
+  context_ = CudaContext::primary(driver_, number % count);
   current_ = std::make_unique<CudaScope>(*context_);
   check(current_->result(), "cuCtxPushCurrent");
   stream_ = create_cuda_stream(context_);
@@ -52,14 +57,49 @@ Gpu::Gpu(const std::string& library) : driver_(CudaDriver::load(library)), more_
 
 std::string Gpu::name() const {
   std::array<char, 128> name{};
-  CUdevice device = 0;
-  check(driver_->cuDeviceGet(&device, 0), "cuDeviceGet");
-  check(driver_->cuDeviceGetName(name.data(), static_cast<int>(name.size()), device), "cuDeviceGetName");
+  check(driver_->cuDeviceGetName(name.data(), static_cast<int>(name.size()), device_), "cuDeviceGetName");
   return name.data();
 }
 
 CudaMemory Gpu::allocate(std::int64_t bytes) const {
   return allocate_cuda_memory(context_, static_cast<std::size_t>(bytes));
+}
+
+std::byte* Gpu::allocate_raw(std::int64_t bytes) const {
+  CUdeviceptr made = 0;
+  check(driver_->cuMemAlloc(&made, static_cast<std::size_t>(bytes)), "cuMemAlloc");
+  return reinterpret_cast<std::byte*>(made);
+}
+
+void Gpu::free_raw(std::byte* memory) const noexcept {
+  cuda_log(*driver_, driver_->cuMemFree(reinterpret_cast<CUdeviceptr>(memory)), "cuMemFree");
+}
+
+CudaPinned Gpu::allocate_pinned(std::int64_t bytes) const {
+  return allocate_cuda_pinned(context_, static_cast<std::size_t>(bytes));
+}
+
+CUipcMemHandle Gpu::export_memory(CUdeviceptr memory) const {
+  CUipcMemHandle handle{};
+  check(driver_->cuIpcGetMemHandle(&handle, memory), "cuIpcGetMemHandle");
+  return handle;
+}
+
+CudaMapping Gpu::import_memory(const CUipcMemHandle& handle) const {
+  CUdeviceptr mapped = 0;
+  check(driver_->cuIpcOpenMemHandle(&mapped, handle, CU_IPC_MEM_LAZY_ENABLE_PEER_ACCESS),
+        "cuIpcOpenMemHandle");
+  return {context_, mapped};
+}
+
+void Gpu::upload_async(CUdeviceptr to, const void* from, std::int64_t bytes) const {
+  check(driver_->cuMemcpyHtoDAsync(to, from, static_cast<std::size_t>(bytes), stream_.get()),
+        "cuMemcpyHtoDAsync");
+}
+
+void Gpu::download_async(void* to, CUdeviceptr from, std::int64_t bytes) const {
+  check(driver_->cuMemcpyDtoHAsync(to, from, static_cast<std::size_t>(bytes), stream_.get()),
+        "cuMemcpyDtoHAsync");
 }
 
 void Gpu::upload(CUdeviceptr to, const void* from, std::int64_t bytes) const {

@@ -27,11 +27,16 @@ struct MoreCuda {
 
 class Gpu {
  public:
-  /// The first GPU of the driver in `library`.
-  explicit Gpu(const std::string& library);
+  /// GPU number `number` of the driver in `library`, counted round and round.
+  explicit Gpu(const std::string& library, int number = 0);
 
   std::string name() const;
   CudaMemory allocate(std::int64_t bytes) const;
+  std::byte* allocate_raw(std::int64_t bytes) const;
+  void free_raw(std::byte* memory) const noexcept;
+  CudaPinned allocate_pinned(std::int64_t bytes) const;
+  CUipcMemHandle export_memory(CUdeviceptr memory) const;
+  CudaMapping import_memory(const CUipcMemHandle& handle) const;
   void upload(CUdeviceptr to, const void* from, std::int64_t bytes) const;
   void download(void* to, CUdeviceptr from, std::int64_t bytes) const;
 
@@ -39,6 +44,9 @@ class Gpu {
   void launch(const kernels::device::Batch& batch, std::int64_t tiles) const;
   void copy(CUdeviceptr to, CUdeviceptr from, std::int64_t bytes) const;
   void copy_2d(const CUDA_MEMCPY2D& what) const;
+  void upload_async(CUdeviceptr to, const void* from, std::int64_t bytes) const;
+  void download_async(void* to, CUdeviceptr from, std::int64_t bytes) const;
+  void synchronize() const { check(driver_->cuStreamSynchronize(stream_.get()), "cuStreamSynchronize"); }
 
   /// Seconds of each of `calls`, medians of `iterations` in which they take turns, after `warmups`.
   std::vector<double> time(const std::vector<std::function<void()>>& calls, int warmups,
@@ -49,6 +57,7 @@ class Gpu {
 
   std::shared_ptr<const CudaDriver> driver_;
   MoreCuda more_;
+  CUdevice device_ = 0;
   CudaContextPointer context_;
   std::unique_ptr<CudaScope> current_;
   CudaStream stream_;

@@ -61,7 +61,7 @@ wire_bytes() {
     END {
       share = unique > 0 ? sent / (6 * unique) : 0
       level = n > 0 ? most * n / all : 0
-      right = status == 0 && n == 4 * nics && share > 0.99 && share < 1.06 && level < 1.15
+      right = status == 0 && n == 4 * nics && share > 0.99 && share < 1.06 && level < 1.25
       print (right ? "yes" : "no") " wire " share " level " level
     }' "$output")
   verdict "$traffic, 4 nodes of $ranks ranks and $nics interfaces: ${right#* }" "${right%% *}"
