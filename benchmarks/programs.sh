@@ -63,4 +63,23 @@ holds "'12X' given"
 expect 2 2 "$latency" -m 16:8
 expect 2 2 "$latency" --pattern fft --procs 3x1
 expect 2 2 "$latency" --pattern moe --experts 4
+# Memory of GPUs, on the emulated driver, where there is one.
+emulated=$top_builddir/tests/emulated_cuda/.libs/libcuda_emulated.so
+if [ -f "$emulated" ]; then
+  MPIX_LAYOUT_CUDA_DRIVER=/nonexistent expect 1 1 "$latency" -d cuda -m 8:8 -i 1
+  holds 'no CUDA driver: /nonexistent'
+  MPIX_LAYOUT_CUDA_DRIVER=$(realpath "$emulated")
+  export MPIX_LAYOUT_CUDA_DRIVER
+  expect 0 2 "$latency" -d cuda -m 64:64K --row 24 -i 2 -x 1 -c
+  holds Pass
+  expect 0 3 "$latency" -d cuda --pattern fft --grid 12x10x9 -i 2 -x 1 -c --api plan --baseline packed,ipc
+  expect 0 2 "$overlap" -d cuda -m 1K:1K -i 2 -x 1 -c
+  expect 2 2 "$latency" -d cuda --baseline datatypes
+  holds 'datatypes is for host memory only'
+  unset MPIX_LAYOUT_CUDA_DRIVER
+fi
+expect 2 1 "$latency" -d fpga
+holds "-d: 'fpga'\|-d.*cuda"
+expect 2 1 "$latency" --baseline ipc
+holds 'ipc needs -d cuda'
 exit $failed
