@@ -45,9 +45,8 @@ GpuPair* PairExchange::gpu(Run& run) noexcept {
   if (gpu_ != nullptr) return gpu_.get();
   try {
     gpu_ = std::make_unique<GpuPair>();
-  } catch (const std::exception& error) {
-    run.fail({Code::no_memory, error.what()});
-    abandon(run);
+  } catch (const std::exception&) {
+    give_up(run);
   }
   return gpu_.get();
 }
@@ -128,6 +127,24 @@ bool PairExchange::settle_gpu(Run& run) noexcept {
     happened = true;
   }
   return happened;
+}
+
+/// All at once: one descriptor, however many blocks there are.
+Status PairExchange::push_import(Run& run, std::span<std::byte> room) noexcept {
+  const ImportDescriptor& descriptor = *gpu_->exports;
+  if (room.size() < sizeof descriptor) {
+    channel().chunk_cancel(room.data());
+    return {Code::internal, text("rank ", peer(), " has no room for descriptors")};
+  }
+  std::memcpy(room.data(), &descriptor, sizeof descriptor);
+  const Chunk chunk{run.exchange, 0, send_total(), Payload::descriptor,
+                    static_cast<std::uint32_t>(sizeof descriptor)};
+  sent_ = send_total();
+  run.traffic.imported += sent_;
+  ++run.traffic.chunks;
+  const Status status = channel().chunk_commit(room.data(), chunk);
+  drain_target_ = channel().chunks_sent();
+  return status;
 }
 
 bool PairExchange::push_gpu(Run& run) noexcept {
@@ -233,13 +250,8 @@ bool PairExchange::pull_imported(Run& run, const ChunkView& view) noexcept {
     if (state->buffer == nullptr) state->buffer = run.context->gpus->import(ordinal, from.buffer);
     if (state->lists == nullptr && from.has_lists != 0)
       state->lists = run.context->gpus->import(ordinal, from.lists);
-  } catch (const Error& error) {
-    run.fail(error.status());
-    abandon(run);
-    return true;
-  } catch (const std::exception& error) {
-    run.fail({Code::no_memory, error.what()});
-    abandon(run);
+  } catch (const std::exception&) {
+    give_up(run);
     return true;
   }
   const device::Side source{state->buffer->data(), &from.blocks, nullptr,
@@ -260,9 +272,8 @@ void PairExchange::accept_inlined_gpu(Run& run, const transport::AnnouncementVie
   try {
     state->inlined.assign(view.payload, view.payload + view.header.inline_bytes);
     state->inlined_waits = true;
-  } catch (const std::exception& error) {
-    run.fail({Code::no_memory, error.what()});
-    abandon(run);
+  } catch (const std::exception&) {
+    give_up(run);
   }
 }
 
@@ -303,13 +314,8 @@ bool PairExchange::take_gpu(Run& run, std::span<const PacketEntry> entries, cons
       bytes += entry.bytes;
     }
     state->taking.reserve(state->taking.size() + 1);
-  } catch (const Error& error) {
-    run.fail(error.status());
-    abandon(run);
-    return true;
-  } catch (const std::exception& error) {
-    run.fail({Code::no_memory, error.what()});
-    abandon(run);
+  } catch (const std::exception&) {
+    give_up(run);
     return true;
   }
   const std::optional<device::Ticket> ticket =

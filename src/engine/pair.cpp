@@ -263,24 +263,6 @@ Status PairExchange::push_descriptor(Run& run, std::span<std::byte> room) noexce
   return status;
 }
 
-/// All at once: one descriptor, however many blocks there are.
-Status PairExchange::push_import(Run& run, std::span<std::byte> room) noexcept {
-  const ImportDescriptor& descriptor = *gpu_->exports;
-  if (room.size() < sizeof descriptor) {
-    channel().chunk_cancel(room.data());
-    return {Code::internal, text("rank ", peer(), " has no room for descriptors")};
-  }
-  std::memcpy(room.data(), &descriptor, sizeof descriptor);
-  const Chunk chunk{run.exchange, 0, send_total(), Payload::descriptor,
-                    static_cast<std::uint32_t>(sizeof descriptor)};
-  sent_ = send_total();
-  run.traffic.imported += sent_;
-  ++run.traffic.chunks;
-  const Status status = channel().chunk_commit(room.data(), chunk);
-  drain_target_ = channel().chunks_sent();
-  return status;
-}
-
 bool PairExchange::pull(Run& run) noexcept {
   const std::size_t ahead = gpu_ != nullptr ? gpu_->chunks_reading : 0;
   const ChunkView* const view =
@@ -402,16 +384,6 @@ Status PairExchange::open_reading(Run& run, const ChunkView& view) noexcept {
   }
 }
 
-kernels::Cursor ReceivePlaces::cursor(const kernels::Blocks& blocks, std::int64_t offset) {
-  if (blocks.form != kernels::Form::segments) return {offset / blocks.run, offset % blocks.run};
-  if (ends_.empty()) {
-    ends_.resize(static_cast<std::size_t>(blocks.nruns));
-    std::inclusive_scan(blocks.lengths, blocks.lengths + blocks.nruns, ends_.begin());
-  }
-  const auto run = std::upper_bound(ends_.begin(), ends_.end(), offset) - ends_.begin();
-  return {run, offset - (ends_[static_cast<std::size_t>(run)] - blocks.lengths[run])};
-}
-
 bool PairExchange::take(Run& run, std::span<const PacketEntry> entries, const std::byte* data) noexcept {
   if (!met_) return false;
   if (done_) return true;
@@ -429,14 +401,22 @@ bool PairExchange::take(Run& run, std::span<const PacketEntry> entries, const st
                                     run.stores);
       received_ += entry.bytes;
     }
-  } catch (const Error& error) {
-    run.fail(error.status());
-    abandon(run);
-  } catch (const std::exception& error) {
-    run.fail({Code::no_memory, error.what()});
-    abandon(run);
+  } catch (const std::exception&) {
+    give_up(run);
   }
   return true;
+}
+
+/// Fails the exchange by the exception that is being handled.
+void PairExchange::give_up(Run& run) noexcept {
+  try {
+    throw;
+  } catch (const Error& error) {
+    run.fail(error.status());
+  } catch (const std::exception& error) {
+    run.fail({Code::no_memory, error.what()});
+  }
+  abandon(run);
 }
 
 void PairExchange::finish_chunk() noexcept {

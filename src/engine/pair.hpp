@@ -13,6 +13,7 @@
 #include "engine/gpu_pair.hpp"
 #include "engine/gpu_side.hpp"
 #include "engine/packet.hpp"
+#include "engine/receive_places.hpp"
 #include "plan/plan.hpp"
 
 namespace mpix::engine {
@@ -43,17 +44,6 @@ struct Run {
   std::optional<BufferPlace> mapped_place();
   /// The same for cross-memory attach.
   BufferPlace attached_place() const noexcept;
-};
-
-/// Where bytes go that do not come in order.
-class ReceivePlaces {
- public:
-  /// Where byte `offset` of what is received by `blocks` goes, which are the same at every call. May allocate
-  /// at the first call.
-  kernels::Cursor cursor(const kernels::Blocks& blocks, std::int64_t offset);
-
- private:
-  std::vector<std::int64_t> ends_;  // of segments, in listing order
 };
 
 class PairExchange {
@@ -120,6 +110,7 @@ class PairExchange {
   bool pull_descriptor(Run& run, const transport::ChunkView& view) noexcept;
   Status open_reading(Run& run, const transport::ChunkView& view) noexcept;
   bool drop_stale(const Run& run, const transport::ChunkView& view) noexcept;
+  void give_up(Run& run) noexcept;
   void finish_chunk() noexcept;
   void update_done(Run& run) noexcept;
 
