@@ -2,12 +2,12 @@
 // Memory of a GPU in two processes. They are forked before either has touched CUDA.
 #include <gtest/gtest.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <functional>
 #include <numeric>
 
+#include "tests/unit/device_processes.hpp"
 #include "tests/unit/device_support.hpp"
 
 namespace mpix::device::testing {
@@ -41,17 +41,12 @@ class Channel {
 using Part = std::function<void(Channel&)>;
 
 pid_t start(const Part& part, int fd, int other) {
-  const pid_t child = ::fork();
-  if (child != 0) return child;
-  ::close(other);
-  try {
+  return fork_process([&] {
+    ::close(other);
     application();
     Channel channel(fd);
     part(channel);
-  } catch (const std::exception& error) {
-    ADD_FAILURE() << error.what();
-  }
-  ::_exit(::testing::Test::HasFailure() ? 1 : 0);
+  });
 }
 
 void run(const Part& owner, const Part& user) {
@@ -60,11 +55,7 @@ void run(const Part& owner, const Part& user) {
   const pid_t children[] = {start(owner, fds[0], fds[1]), start(user, fds[1], fds[0])};
   ::close(fds[0]);
   ::close(fds[1]);
-  for (const pid_t child : children) {
-    int status = 0;
-    ASSERT_EQ(::waitpid(child, &status, 0), child);
-    EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << "status " << status;
-  }
+  for (const pid_t child : children) EXPECT_TRUE(succeeded(child));
 }
 
 std::vector<std::byte> pattern(std::size_t bytes, int seed) {

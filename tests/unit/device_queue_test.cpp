@@ -34,7 +34,8 @@ struct Buffer {
       : shape(std::move(from)),
         view(shape.view()),
         expanded(shape),
-        shift(pick(random, 0, 3) == 0 ? pick(random, 0, 20) : 0),
+        // Single runs fill their memory, which tests of large ones compare as a whole.
+        shift(view.nruns > 1 && pick(random, 0, 3) == 0 ? pick(random, 0, 20) : 0),
         memory(kind, static_cast<std::size_t>(expanded.high - expanded.low + shift)),
         content(random_bytes(random, memory.bytes())) {
     memory.write(content);
@@ -76,6 +77,7 @@ class DeviceQueue : public ::testing::Test {
     queue = gpus->make_queue(gpus->look(memory.data()));
   }
   void TearDown() override {
+    if (queue == nullptr) return;  // SetUp failed
     EXPECT_TRUE(queue->error().ok()) << queue->error().message();
     CUcontext current = nullptr;
     EXPECT_EQ(application().cuCtxGetCurrent(&current), CUDA_SUCCESS);

@@ -48,8 +48,7 @@ CudaContextPointer Contexts::of_stream(CUstream stream) {
   cuda_check(*driver_, scope.result(), "cuCtxPushCurrent");
   cuda_check(*driver_, driver_->cuCtxGetDevice(&device), "cuCtxGetDevice");
   // A CUdevice is the device's ordinal in every driver there has been, but it is not said to be.
-  int ordinal = static_cast<int>(device);
-  return get(handle, ordinal);
+  return get(handle, static_cast<int>(device));
 }
 
 CUfunction Contexts::kernel(const CudaContextPointer& context) {

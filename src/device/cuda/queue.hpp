@@ -34,7 +34,7 @@ class CopyQueue : public Queue {
   void flush() noexcept override;
   bool collected() const noexcept override { return !jobs_.empty(); }
   int under_way() const noexcept override {
-    return static_cast<int>(launcher_->launched() - launcher_->done());
+    return error_.ok() ? static_cast<int>(launcher_->launched() - launcher_->done()) : 0;
   }
   bool progress() noexcept override;
   bool done(Ticket ticket) const noexcept override { return !error_.ok() || ticket <= done_; }

@@ -166,7 +166,12 @@ void Holds::reap() noexcept {
 Holds::~Holds() {
   for (const Passing& passing : passing_) passing.gate->release();
   const auto end = std::chrono::steady_clock::now() + kLastWait;
-  for (reap(); !passing_.empty() && std::chrono::steady_clock::now() < end; reap()) std::this_thread::yield();
+  const auto passes = [](const Passing& p) {
+    return p.passed.get() != nullptr && query(p.passed) == CUDA_ERROR_NOT_READY;
+  };
+  while (std::any_of(passing_.begin(), passing_.end(), passes) && std::chrono::steady_clock::now() < end)
+    std::this_thread::yield();
+  reap();
   if (passing_.empty()) return;
   // Streams that have yet to come to their gate read it then, whenever that is.
   auto left = std::make_unique<std::pair<std::list<Passing>, Words>>(std::move(passing_), std::move(words_));
