@@ -10,7 +10,7 @@ mpix-layout $PACKAGE_VERSION
   MPI           $mpix_mpi_version (launcher: ${MPIRUN:-none})
   UCX           $mpix_ucx_version
   hwloc         $mpix_hwloc_version
-  CUDA          $mpix_cuda
+  CUDA          $mpix_cuda_summary
   Fortran       $mpix_fortran
   kernels       $mpix_kernels
   sanitizers    $mpix_sanitizers

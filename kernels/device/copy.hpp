@@ -3,7 +3,7 @@
 /// tests can run each of them on the host, in any order.
 #pragma once
 
-#include "kernels/device/locate.hpp"
+#include "kernels/device/rows.hpp"
 
 #ifdef __CUDACC__
 #define MPIX_DEVICE_UNROLL _Pragma("unroll")
@@ -81,7 +81,22 @@ MPIX_DEVICE_INLINE void move_run(const std::byte* source, std::byte* target, std
   }
 }
 
-/// Any tile, from byte `begin` of the job on.
+/// A tile of rows on both sides.
+template <int kWidth>
+MPIX_DEVICE_INLINE void move_rows(const Rows& source, const Rows& target, std::int32_t bytes, int thread) {
+  constexpr std::int32_t kRound = kThreads * kWidth;
+  for (std::int32_t at = thread * kWidth; at < bytes; at += kBatchWords * kRound) {
+    Word<kWidth> words[kBatchWords];
+    MPIX_DEVICE_UNROLL
+    for (int i = 0; i < kBatchWords; ++i)
+      if (at + i * kRound < bytes) words[i] = load<kWidth>(address_in(source, at + i * kRound));
+    MPIX_DEVICE_UNROLL
+    for (int i = 0; i < kBatchWords; ++i)
+      if (at + i * kRound < bytes) store<kWidth>(address_in(target, at + i * kRound), words[i]);
+  }
+}
+
+/// Any tile, from byte `begin` of the job on, each word looked up by itself.
 template <int kWidth>
 MPIX_DEVICE_INLINE void move_words(const Job& job, std::int64_t begin, std::int32_t bytes, int thread) {
   constexpr std::int32_t kRound = kThreads * kWidth;
@@ -91,9 +106,9 @@ MPIX_DEVICE_INLINE void move_words(const Job& job, std::int64_t begin, std::int3
     MPIX_DEVICE_UNROLL
     for (int i = 0; i < kBatchWords; ++i) {
       if (at + i * kRound >= bytes) break;
-      const Step step = step_at(job, begin + (at + i * kRound));
-      words[i] = load<kWidth>(step.source);
-      targets[i] = step.target;
+      const Positions positions = positions_at(job, begin + (at + i * kRound));
+      words[i] = load<kWidth>(locate(job.source, positions.source).address);
+      targets[i] = locate(job.target, positions.target).address;
     }
     MPIX_DEVICE_UNROLL
     for (int i = 0; i < kBatchWords; ++i)
@@ -103,11 +118,15 @@ MPIX_DEVICE_INLINE void move_words(const Job& job, std::int64_t begin, std::int3
 
 template <int kWidth>
 MPIX_DEVICE_INLINE void move_tile(const Job& job, std::int64_t begin, std::int32_t bytes, int thread) {
-  const Step first = step_at(job, begin);
-  if (first.rest >= bytes) {
-    move_run<kWidth>(first.source, first.target, bytes, thread);
-  } else {
+  const Positions start = positions_at(job, begin);
+  Rows source, target;
+  if (start.rest < bytes || !find_rows(job.source, start.source, bytes, source) ||
+      !find_rows(job.target, start.target, bytes, target)) {
     move_words<kWidth>(job, begin, bytes, thread);
+  } else if (source.rest == bytes && target.rest == bytes) {
+    move_run<kWidth>(source.first, target.first, bytes, thread);
+  } else {
+    move_rows<kWidth>(source, target, bytes, thread);
   }
 }
 

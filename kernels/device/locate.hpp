@@ -4,6 +4,13 @@
 
 #include "kernels/device/job.hpp"
 
+/// For loops of few or unknown rounds: unrolled, they would crowd a GPU's instruction cache.
+#ifdef __CUDACC__
+#define MPIX_DEVICE_ROLLED _Pragma("unroll 1")
+#else
+#define MPIX_DEVICE_ROLLED
+#endif
+
 namespace mpix::kernels::device {
 
 /// Upper half of a product.
@@ -51,6 +58,7 @@ MPIX_DEVICE_INLINE std::int64_t find_run(const View& view, std::int64_t position
   const auto last =
       static_cast<std::int64_t>(static_cast<std::uint64_t>(view.ends[view.nruns - 1]) / kCoarse);
   if (step < last) high = view.coarse[step + 1];
+  MPIX_DEVICE_ROLLED
   while (low < high) {
     const std::int64_t middle = (low + high) / 2;
     if (view.ends[middle] > position) {
@@ -65,6 +73,7 @@ MPIX_DEVICE_INLINE std::int64_t find_run(const View& view, std::int64_t position
 /// The offset of run number `run` of strided blocks.
 MPIX_DEVICE_INLINE std::int64_t strided_offset(const View& view, std::uint64_t run) {
   std::int64_t offset = 0;
+  MPIX_DEVICE_ROLLED
   for (std::int32_t d = view.ndims - 1; d > 0; --d) {
     const std::uint64_t rest = divide(run, view.dims[d].count);
     offset += static_cast<std::int64_t>(run - rest * view.dims[d].count.divisor) * view.dims[d].stride;
@@ -89,6 +98,7 @@ MPIX_DEVICE_INLINE Place locate(const View& view, std::int64_t position) {
 /// The piece of a job that holds its byte `at`.
 MPIX_DEVICE_INLINE std::int64_t find_piece(const Job& job, std::int64_t at) {
   std::int64_t low = 0, high = job.npieces - 1;
+  MPIX_DEVICE_ROLLED
   while (low < high) {
     const std::int64_t middle = (low + high) / 2;
     if (job.pieces[middle].end > at) {
@@ -100,32 +110,24 @@ MPIX_DEVICE_INLINE std::int64_t find_piece(const Job& job, std::int64_t at) {
   return low;
 }
 
-/// Both sides of a job's byte, and how many bytes from there on are consecutive on both.
-struct Step {
-  const std::byte* source;
-  std::byte* target;
-  std::int64_t rest;
+/// The positions of a job's byte on both sides, and how many bytes from there on are of the same piece.
+struct Positions {
+  std::int64_t source, target, rest;
 };
 
-MPIX_DEVICE_INLINE Step step_at(const Job& job, std::int64_t at) {
-  std::int64_t source = job.source_start + at, target = job.target_start + at, rest = job.bytes - at;
-  if (job.pieces != nullptr) {
-    const std::int64_t piece = find_piece(job, at);
-    const std::int64_t begin = piece > 0 ? job.pieces[piece - 1].end : 0;
-    source = job.source_start + job.pieces[piece].source + (at - begin);
-    target = job.target_start + job.pieces[piece].target + (at - begin);
-    rest = job.pieces[piece].end - at;
-  }
-  const Place from = locate(job.source, source), to = locate(job.target, target);
-  if (from.rest < rest) rest = from.rest;
-  if (to.rest < rest) rest = to.rest;
-  return {from.address, to.address, rest};
+MPIX_DEVICE_INLINE Positions positions_at(const Job& job, std::int64_t at) {
+  if (job.pieces == nullptr) return {job.source_start + at, job.target_start + at, job.bytes - at};
+  const std::int64_t number = find_piece(job, at);
+  const std::int64_t within = at - (number > 0 ? job.pieces[number - 1].end : 0);
+  const Piece& piece = job.pieces[number];
+  return {job.source_start + piece.source + within, job.target_start + piece.target + within, piece.end - at};
 }
 
 /// The job that tile number `tile` of a batch belongs to.
 MPIX_DEVICE_INLINE std::int64_t find_job(const std::int64_t* first_tile, std::int64_t njobs,
                                          std::int64_t tile) {
   std::int64_t low = 0, high = njobs - 1;
+  MPIX_DEVICE_ROLLED
   while (low < high) {
     const std::int64_t middle = (low + high + 1) / 2;
     if (first_tile[middle] <= tile) {

@@ -3,139 +3,14 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <array>
-#include <cstdlib>
-#include <limits>
+#include <memory>
 #include <numeric>
-#include <random>
+#include <vector>
 
-#include "kernels/device/copy.hpp"
-#include "kernels/device/lists.hpp"
-#include "tests/support/byte_map.hpp"
-#include "tests/support/rng.hpp"
+#include "tests/unit/kernels_device_support.hpp"
 
 namespace mpix::kernels::device {
 namespace {
-
-using test::ByteMap;
-using test::Rng;
-
-std::uint64_t base_seed() {
-  const char* const value = std::getenv("MPIX_TEST_SEED");
-  static const std::uint64_t seed =
-      value != nullptr ? std::strtoull(value, nullptr, 0) : std::random_device()() % 1000000;
-  return seed;
-}
-
-/// Blocks of some form with their lists, and the oracle's idea of them. Places are multiples of `unit`.
-struct Listed {
-  Blocks blocks;
-  ByteMap map;
-  std::vector<Dim> dims;
-  std::vector<std::int64_t> offsets, lengths;
-  std::vector<StridedDim> strided_dims;
-  std::vector<std::int64_t> copied_offsets, ends, coarse;
-
-  Listed() = default;
-  Listed(const Listed&) = delete;
-
-  void finish() {
-    blocks.dims = dims.data();
-    blocks.offsets = offsets.data();
-    blocks.lengths = lengths.data();
-    for (const test::Segment& segment : map) blocks.bytes += segment.length;
-    const ListSizes sizes = list_sizes(blocks);
-    strided_dims.resize(static_cast<std::size_t>(sizes.dims));
-    copied_offsets.resize(static_cast<std::size_t>(sizes.offsets));
-    ends.resize(static_cast<std::size_t>(sizes.ends));
-    coarse.assign(static_cast<std::size_t>(sizes.coarse), -1);
-    write_lists(blocks, strided_dims.data(), copied_offsets.data(), ends.data(), coarse.data());
-  }
-  View view(std::byte* base) const {
-    View view{};
-    view.base = base + blocks.offset;
-    view.form = blocks.form;
-    view.ndims = blocks.ndims;
-    view.run = make_divisor(std::max<std::int64_t>(blocks.run, 1));
-    view.dims = strided_dims.data();
-    view.offsets = copied_offsets.data();
-    view.ends = ends.data();
-    view.coarse = coarse.data();
-    view.nruns = blocks.nruns;
-    return view;
-  }
-};
-
-/// Runs of `run` bytes at a grid of places, which are shuffled.
-void make_indexed(Rng& rng, std::int64_t unit, Listed& made) {
-  made.blocks.form = Form::indexed;
-  made.blocks.run = unit * rng.between(1, rng.chance(50) ? 5 : 400);
-  made.blocks.nruns = rng.between(1, 60);
-  const std::int64_t step = made.blocks.run + unit * rng.between(0, 3);
-  for (std::int64_t i = 0; i < made.blocks.nruns; ++i) made.offsets.push_back(i * step);
-  rng.shuffle(made.offsets);
-  for (const std::int64_t offset : made.offsets)
-    made.map.push_back({made.blocks.offset + offset, made.blocks.run});
-}
-
-void make_segments(Rng& rng, std::int64_t unit, Listed& made) {
-  made.blocks.form = Form::segments;
-  made.blocks.nruns = rng.between(1, 200);
-  std::int64_t next = 0;
-  for (std::int64_t i = 0; i < made.blocks.nruns; ++i) {
-    const std::int64_t length = unit * rng.between(1, rng.chance(80) ? 20 : 2000);
-    made.offsets.push_back(next);
-    made.lengths.push_back(length);
-    next += length + unit * rng.between(0, 3);
-  }
-  for (std::size_t i = 0; i < made.offsets.size(); ++i)
-    made.map.push_back({made.blocks.offset + made.offsets[i], made.lengths[i]});
-}
-
-void make_strided(Rng& rng, std::int64_t unit, Listed& made) {
-  made.blocks.form = Form::strided;
-  made.blocks.run = unit * rng.between(1, rng.chance(50) ? 4 : 3000);
-  made.blocks.ndims = static_cast<std::int32_t>(rng.between(0, 4));
-  made.blocks.nruns = 1;
-  std::int64_t extent = made.blocks.run;
-  for (std::int32_t d = 0; d < made.blocks.ndims; ++d) {
-    const Dim dim{rng.between(2, 4), extent + unit * rng.between(0, 3)};
-    made.blocks.nruns *= dim.count;
-    extent = dim.count * dim.stride;
-    made.dims.push_back(dim);
-  }
-  rng.shuffle(made.dims);
-  for (std::int64_t run = 0; run < made.blocks.nruns; ++run) {
-    std::int64_t offset = made.blocks.offset;
-    for (std::int64_t rest = run, d = made.blocks.ndims - 1; d >= 0; --d) {
-      const Dim& dim = made.dims[static_cast<std::size_t>(d)];
-      offset += rest % dim.count * dim.stride;
-      rest /= dim.count;
-    }
-    made.map.push_back({offset, made.blocks.run});
-  }
-}
-
-void make_random(Rng& rng, std::int64_t unit, Listed& made) {
-  made.blocks.offset = unit * rng.between(0, 20);
-  const std::array makers{make_indexed, make_segments, make_strided};
-  makers[static_cast<std::size_t>(rng.index(makers.size()))](rng, unit, made);
-  made.finish();
-}
-
-/// Memory that begins at a multiple of 16.
-class Memory {
- public:
-  Memory(Rng& rng, std::int64_t bytes) : words_(static_cast<std::size_t>(bytes / 16 + 2)) {
-    for (Word<16>& word : words_)
-      for (std::uint32_t& part : word.parts) part = static_cast<std::uint32_t>(rng.bits());
-  }
-  std::byte* data() { return reinterpret_cast<std::byte*>(words_.data()); }
-  std::vector<std::byte> bytes() { return {data(), data() + 16 * words_.size()}; }
-
- private:
-  std::vector<Word<16>> words_;
-};
 
 /// One job with its memory.
 struct Case {
@@ -244,61 +119,43 @@ TEST(DeviceKernel, EveryThreadOfRandomJobs) {
   }
 }
 
-TEST(DeviceKernel, Division) {
+/// Adds one to `writers` for each byte that this thread writes, once or more. The target holds `before`,
+/// which differs from what is written in every byte, and holds it again afterwards.
+void count_writes(Case& c, const Batch& batch, std::int64_t thread, const std::vector<std::byte>& before,
+                  std::vector<int>& writers) {
+  run_thread(batch, thread / kThreads, static_cast<int>(thread % kThreads));
+  std::byte* const now = c.to->data();
+  for (std::size_t i = 0; i < before.size(); ++i) {
+    if (now[i] == before[i]) continue;
+    ++writers[i];
+    now[i] = before[i];
+  }
+}
+
+TEST(DeviceKernel, OneThreadWritesAByte) {
   Rng rng(base_seed());
   SCOPED_TRACE(testing::Message() << "MPIX_TEST_SEED=" << base_seed());
-  constexpr std::uint64_t kMost = std::numeric_limits<std::uint64_t>::max();
-  std::vector<std::uint64_t> edges{1, 2, 3, 5, 6, 7, 10, 64, 100, 641, 14336, kMost, kMost - 1};
-  for (int bit = 4; bit < 64; ++bit)
-    for (const std::int64_t near : {-1, 0, 1})
-      edges.push_back((std::uint64_t{1} << bit) + static_cast<std::uint64_t>(near));
-  for (int i = 0; i < 200; ++i) edges.push_back((rng.bits() >> rng.between(0, 63)) | 1);
-  for (const std::uint64_t divisor : edges) {
-    const Divisor by = make_divisor(divisor);
-    for (const std::uint64_t number : edges) {
-      ASSERT_EQ(divide(number, by), number / divisor) << number << " / " << divisor;
-      const std::uint64_t multiple = number / divisor * divisor;
-      ASSERT_EQ(divide(multiple, by), number / divisor);
-      ASSERT_EQ(divide(multiple - 1, by), (multiple - 1) / divisor);  // of 0: the largest number
+  for (int cases = 0; cases < 25;) {
+    Case c(rng);
+    std::vector<std::byte> before = c.expected;
+    if (before.size() > 100000) continue;
+    ++cases;
+    const std::vector<std::byte> initial = c.to->bytes();
+    for (std::size_t i = 0; i < before.size(); ++i) {
+      before[i] = ~c.expected[i];
+      c.to->data()[i] = before[i];
     }
-    ASSERT_EQ(divide(0, by), 0u);
+    auto batch = std::make_unique<Batch>();
+    batch->njobs = 1;
+    batch->inline_jobs[0] = c.job;
+    std::vector<int> writers(before.size(), 0);
+    for (std::int64_t thread = 0; thread < tiles_of(c.job) * kThreads; ++thread)
+      count_writes(c, *batch, thread, before, writers);
+    ASSERT_LE(*std::max_element(writers.begin(), writers.end()), 1) << "width " << c.job.width;
+    ASSERT_EQ(std::accumulate(writers.begin(), writers.end(), std::int64_t{0}), c.job.bytes);
+    for (std::size_t i = 0; i < initial.size(); ++i)
+      ASSERT_TRUE(writers[i] == 1 || initial[i] == c.expected[i]) << "byte " << i;
   }
-}
-
-/// Positions beyond 2^32, in blocks that span more memory than there is.
-TEST(DeviceKernel, PlacesFarApart) {
-  Listed far;
-  far.blocks.form = Form::strided;
-  far.blocks.ndims = 3;
-  far.blocks.run = 3000;
-  far.dims = {{1 << 20, std::int64_t{1} << 40}, {1000, -(std::int64_t{1} << 25)}, {7, 4096}};
-  far.blocks.nruns = std::int64_t{7000} << 20;
-  far.blocks.dims = far.dims.data();
-  far.blocks.bytes = far.blocks.nruns * far.blocks.run;
-  far.strided_dims.resize(3);
-  write_lists(far.blocks, far.strided_dims.data(), nullptr, nullptr, nullptr);
-  std::byte* const base = reinterpret_cast<std::byte*>(std::uintptr_t{1} << 62);
-  const View view = far.view(base);
-  Rng rng(base_seed());
-  for (int i = 0; i < 1000; ++i) {
-    const std::int64_t position = rng.between(0, far.blocks.bytes - 1);
-    const std::int64_t run = position / 3000, within = position % 3000;
-    const std::int64_t offset =
-        run / 7000 * (std::int64_t{1} << 40) - run / 7 % 1000 * (std::int64_t{1} << 25) + run % 7 * 4096;
-    const Place place = locate(view, position);
-    ASSERT_EQ(reinterpret_cast<std::uintptr_t>(place.address),
-              reinterpret_cast<std::uintptr_t>(base) + static_cast<std::uintptr_t>(offset + within));
-    ASSERT_EQ(place.rest, 3000 - within);
-  }
-}
-
-TEST(DeviceKernel, Widths) {
-  EXPECT_EQ(width_of(0), 16u);
-  EXPECT_EQ(width_of(32), 16u);
-  EXPECT_EQ(width_of(24), 8u);
-  EXPECT_EQ(width_of(4096 | 4), 4u);
-  EXPECT_EQ(width_of(6), 2u);
-  EXPECT_EQ(width_of(17), 1u);
 }
 
 }  // namespace
