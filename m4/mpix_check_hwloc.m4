@@ -12,7 +12,10 @@ AS_CASE([$with_hwloc],
   [no], [],
   [auto|yes], [PKG_CHECK_MODULES([HWLOC], [hwloc >= 2.0], [mpix_hwloc_version=`$PKG_CONFIG --modversion hwloc`],
     [HWLOC_CFLAGS=; HWLOC_LIBS="-lhwloc"])],
-  [HWLOC_CFLAGS="-isystem $with_hwloc/include"
+  # The compiler would go on to look in its own folders.
+  [AS_IF([test ! -f "$with_hwloc/include/hwloc.h"],
+     [AC_MSG_ERROR([there is no hwloc in $with_hwloc: include/hwloc.h is missing there])])
+   HWLOC_CFLAGS="-isystem $with_hwloc/include"
    HWLOC_LIBS="-L$with_hwloc/lib -lhwloc"
    MPIX_LDFLAGS="$MPIX_LDFLAGS -R$with_hwloc/lib"])
 AS_IF([test "$with_hwloc" != no], [

@@ -11,7 +11,10 @@ AS_CASE([$with_ucx],
     PKG_CHECK_MODULES([UCX], [ucx >= 1.13], [], [
       UCX_CFLAGS=
       UCX_LIBS="-lucp -lucs"])],
-  [UCX_CFLAGS="-isystem $with_ucx/include"
+  # The compiler would go on to look in its own folders.
+  [AS_IF([test ! -f "$with_ucx/include/ucp/api/ucp.h"],
+     [AC_MSG_ERROR([there is no UCX in $with_ucx: include/ucp/api/ucp.h is missing there])])
+   UCX_CFLAGS="-isystem $with_ucx/include"
    UCX_LIBS="-L$with_ucx/lib -lucp -lucs"
    MPIX_LDFLAGS="$MPIX_LDFLAGS -R$with_ucx/lib"])
 AC_SUBST([with_ucx])
