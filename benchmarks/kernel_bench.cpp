@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <numeric>
+#include <optional>
 #include <random>
 
 #include "benchmarks/common/check.hpp"
@@ -117,6 +118,7 @@ class Bench {
   }
 
   int run() {
+    gpu_.load();
     for (const std::int64_t row : options_.rows) rows(row);
     for (const std::int64_t run : {64, 256, 4096}) strided(run);
     box();
@@ -302,11 +304,15 @@ int main(int argc, char* argv[]) {
     std::fprintf(stderr, "kernel_bench: %s\n", error.what());
     return 2;
   }
+  std::optional<Bench> bench;
   try {
-    return Bench(options).run();
+    bench.emplace(options);
   } catch (const mpix::Error& error) {
     std::fprintf(stderr, "kernel_bench: no GPU: %s\n", error.what());
     return kSkip;
+  }
+  try {
+    return bench->run();
   } catch (const std::exception& error) {
     std::fprintf(stderr, "kernel_bench: %s\n", error.what());
     return 1;

@@ -63,10 +63,11 @@ void stream(std::byte* to, const std::byte* from, std::size_t bytes) {
 class Copy : public Method {
  public:
   Copy(const Exchange& exchange, const Buffers& buffers)
-      : send_(buffers.send.data()),
-        recv_(buffers.recv.data()),
+      : recv_(buffers.recv.data()),
         bytes_(total_bytes(exchange.recv)),
-        source_bytes_(buffers.send.size() < 64 ? buffers.send.size() : buffers.send.size() / 64 * 64) {}
+        own_(buffers.send.size() < kLeastSource ? kLeastSource : 0, Memory::malloc),
+        send_(buffers.send.size() < kLeastSource ? own_.data() : buffers.send.data()),
+        source_bytes_(std::max(buffers.send.size(), kLeastSource) / 64 * 64) {}
 
   const char* name() const override { return "copy"; }
   bool delivers() const override { return false; }
@@ -89,9 +90,13 @@ class Copy : public Method {
   }
 
  private:
-  std::byte* send_;
+  /// A send buffer of fewer bytes is no source: a rank may send next to nothing and receive much.
+  static constexpr std::int64_t kLeastSource = std::int64_t{1} << 20;
+
   std::byte* recv_;
   std::int64_t bytes_;
+  Buffer own_;
+  std::byte* send_;
   std::int64_t source_bytes_;
 };
 

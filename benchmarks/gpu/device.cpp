@@ -48,11 +48,14 @@ Gpu::Gpu(const std::string& library, int number)
   current_ = std::make_unique<CudaScope>(*context_);
   check(current_->result(), "cuCtxPushCurrent");
   stream_ = create_cuda_stream(context_);
+  check(driver_->cuEventCreate(&begin_, CU_EVENT_DEFAULT), "cuEventCreate");
+  check(driver_->cuEventCreate(&end_, CU_EVENT_DEFAULT), "cuEventCreate");
+}
+
+void Gpu::load() {
   module_ = load_cuda_module(context_, kernels::device::kernel_image());
   check(driver_->cuModuleGetFunction(&kernel_, module_.get(), kernels::device::kKernelName),
         "cuModuleGetFunction");
-  check(driver_->cuEventCreate(&begin_, CU_EVENT_DEFAULT), "cuEventCreate");
-  check(driver_->cuEventCreate(&end_, CU_EVENT_DEFAULT), "cuEventCreate");
 }
 
 std::string Gpu::name() const {

@@ -30,6 +30,8 @@ class Gpu {
   /// GPU number `number` of the driver in `library`, counted round and round.
   explicit Gpu(const std::string& library, int number = 0);
 
+  /// Loads the copy kernel; to be called before launch().
+  void load();
   std::string name() const;
   CudaMemory allocate(std::int64_t bytes) const;
   std::byte* allocate_raw(std::int64_t bytes) const;

@@ -168,43 +168,86 @@ class Blocking : public Method {
   virtual void exchange() = 0;
 };
 
-class Packed final : public Blocking {
+/// As a careful application does it: a side whose data lies ready is neither packed nor unpacked.
+class Packed final : public Method {
  public:
   Packed(const Exchange& exchange, const Buffers& buffers)
       : comm_(exchange.comm),
-        sent_(buffers.packed_send),
-        received_(buffers.packed_recv),
-        gather_(exchange.send, buffers.send.data(), buffers.packed_send.data(), true),
-        scatter_(exchange.recv, buffers.recv.data(), buffers.packed_recv.data(), false),
-        send_(make_contiguous(exchange.send)),
-        recv_(make_contiguous(exchange.recv)) {
-    if (cuda_aware()) return;
-    out_ = device().allocate_pinned(sent_.size());
-    in_ = device().allocate_pinned(received_.size());
-  }
+        send_(buffers.send, buffers.packed_send, exchange.send, true),
+        recv_(buffers.recv, buffers.packed_recv, exchange.recv, false) {}
   const char* name() const override { return "packed"; }
 
- private:
-  void exchange() override {
-    const bool staged = out_.get() != nullptr;
-    gather_.launch();
-    if (staged) device().download_async(out_.get(), address(sent_.data()), sent_.size());
-    device().synchronize();
-    check(MPI_Alltoallv(staged ? out_.get() : sent_.data(), send_.counts.data(), send_.displs.data(),
-                        MPI_BYTE, staged ? in_.get() : received_.data(), recv_.counts.data(),
-                        recv_.displs.data(), MPI_BYTE, comm_),
+  void run() override {
+    prepare();
+    check(MPI_Alltoallv(send_.base(), send_.counts(), send_.displs(), MPI_BYTE, recv_.base(), recv_.counts(),
+                        recv_.displs(), MPI_BYTE, comm_),
           "MPI_Alltoallv");
-    if (staged) device().upload_async(address(received_.data()), in_.get(), received_.size());
-    scatter_.launch();
-    device().synchronize();
+    finish();
+  }
+  MPI_Request start() override {
+    prepare();
+    MPI_Request request = MPI_REQUEST_NULL;
+    check(MPI_Ialltoallv(send_.base(), send_.counts(), send_.displs(), MPI_BYTE, recv_.base(), recv_.counts(),
+                         recv_.displs(), MPI_BYTE, comm_, &request),
+          "MPI_Ialltoallv");
+    return request;
+  }
+  void finish() override {
+    translated([&] {
+      recv_.stage(false);
+      recv_.pack();
+      device().synchronize();
+    });
+  }
+
+ private:
+  /// What the MPI sends from or receives into, and how the data gets there.
+  class Packing {
+   public:
+    Packing(const Buffer& buffer, const Buffer& packed, const bench::Side& side, bool gathers)
+        : there_(packed.data()), arguments_(make_contiguous(side)) {
+      if (auto ready = make_in_place(side)) {
+        there_ = buffer.data();
+        arguments_ = std::move(*ready);
+      } else {
+        kernel_.emplace(side, buffer.data(), packed.data(), gathers);
+      }
+      if (!cuda_aware()) pinned_ = device().allocate_pinned(kernel_ ? packed.size() : buffer.size());
+    }
+    void* base() const { return pinned_.get() != nullptr ? pinned_.get() : there_; }
+    const int* counts() const { return arguments_.counts.data(); }
+    const int* displs() const { return arguments_.displs.data(); }
+    void pack() const {
+      if (kernel_) kernel_->launch();
+    }
+    /// Between the GPU and the memory that the MPI takes.
+    void stage(bool down) const {
+      if (pinned_.get() == nullptr) return;
+      for (std::size_t p = 0; p < arguments_.counts.size(); ++p) {
+        const std::int64_t at = arguments_.displs[p], bytes = arguments_.counts[p];
+        std::byte* const host = static_cast<std::byte*>(pinned_.get()) + at;
+        if (bytes > 0 && down) device().download_async(host, address(there_ + at), bytes);
+        if (bytes > 0 && !down) device().upload_async(address(there_ + at), host, bytes);
+      }
+    }
+
+   private:
+    std::byte* there_;
+    VArguments arguments_;
+    std::optional<PackKernel> kernel_;
+    CudaPinned pinned_;
+  };
+
+  void prepare() {
+    translated([&] {
+      send_.pack();
+      send_.stage(true);
+      device().synchronize();
+    });
   }
 
   MPI_Comm comm_;
-  const Buffer& sent_;
-  const Buffer& received_;
-  PackKernel gather_, scatter_;
-  VArguments send_, recv_;
-  CudaPinned out_, in_;
+  Packing send_, recv_;
 };
 
 class Ipc final : public Blocking {
@@ -269,22 +312,18 @@ class Ipc final : public Blocking {
 class Copy final : public Blocking {
  public:
   Copy(const Exchange& exchange, const Buffers& buffers)
-      : to_(buffers.recv.data()),
-        from_(buffers.send.data()),
-        bytes_(total_bytes(exchange.recv)),
-        most_(buffers.send.size()) {}
+      : to_(buffers.recv.data()), bytes_(total_bytes(exchange.recv)), from_(bytes_, Memory::cuda) {}
   const char* name() const override { return "copy"; }
   bool delivers() const override { return false; }
 
  private:
   void exchange() override {
-    for (std::int64_t at = 0; at < bytes_; at += most_)
-      device().copy(address(to_ + at), address(from_), std::min(most_, bytes_ - at));
+    if (bytes_ > 0) device().copy(address(to_), address(from_.data()), bytes_);
     device().synchronize();
   }
   std::byte* to_;
-  std::byte* from_;
-  std::int64_t bytes_, most_;
+  std::int64_t bytes_;
+  Buffer from_;
 };
 
 }  // namespace
@@ -295,7 +334,10 @@ void start(MPI_Comm comm) {
   check(MPI_Comm_split_type(comm, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, node.out()), "MPI_Comm_split_type");
   const char* const named = std::getenv("MPIX_LAYOUT_CUDA_DRIVER");
   const std::string library = named != nullptr && *named != '\0' ? named : "libcuda.so.1";
-  translated([&] { chosen() = std::make_unique<Gpu>(library, comm_rank(node.get())); });
+  translated([&] {
+    chosen() = std::make_unique<Gpu>(library, comm_rank(node.get()));
+    device().load();
+  });
 }
 
 std::string description() {
