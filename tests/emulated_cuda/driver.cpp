@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Devices, contexts, errors, and what is counted of calls.
+// What is common to all functions: settings, counts of calls, errors, names.
+#include <dlfcn.h>
+
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -15,8 +17,8 @@ std::uint64_t number(const char* name, std::uint64_t otherwise) {
   return value != nullptr && *value != '\0' ? std::strtoull(value, nullptr, 0) : otherwise;
 }
 
-std::map<std::string, std::uint64_t> read_failing() {
-  std::map<std::string, std::uint64_t> failing;
+std::map<std::string, std::uint64_t, std::less<>> read_failing() {
+  std::map<std::string, std::uint64_t, std::less<>> failing;
   const char* const value = std::getenv("EMULATED_CUDA_FAIL");
   std::istringstream list(value != nullptr ? value : "");
   for (std::string entry; std::getline(list, entry, ',');) {
@@ -28,47 +30,45 @@ std::map<std::string, std::uint64_t> read_failing() {
   return failing;
 }
 
-/// Without a destructor: static objects of applications call the driver when those of threads are gone.
-struct ContextStack {
-  CUcontext entries[64];
-  std::size_t size;
-
-  bool push(CUcontext context) {
-    if (size == std::size(entries)) return false;
-    entries[size++] = context;
-    return true;
-  }
-};
-thread_local ContextStack contexts;
+/// Works before cuInit.
+bool needs_no_init(const char* name) {
+  for (const char* const known : {"cuInit", "cuDriverGetVersion", "cuGetProcAddress"})
+    if (std::strcmp(name, known) == 0) return true;
+  return false;
+}
 
 }  // namespace
 
 Driver::Driver()
     : failing(read_failing()),
       delay(number("EMULATED_CUDA_DELAY_US", 100)),
-      random(number("EMULATED_CUDA_SEED", std::random_device()())) {
-  default_stream->context = nullptr;
+      seed(number("EMULATED_CUDA_SEED", std::random_device()())),
+      random(seed) {
   for (int i = 0; i < device_count(); ++i) {
-    primary.push_back(std::make_unique<CUctx_st>());
-    primary.back()->ordinal = i;
-    primary.back()->id = static_cast<unsigned long long>(i) + 1;
+    contexts.push_back(std::make_unique<CUctx_st>());
+    contexts.back()->ordinal = i;
   }
 }
 
 CUresult Driver::enter(const char* name, CUresult failure) {
   const std::lock_guard guard(mutex);
-  const std::uint64_t call = ++calls[name];
+  const auto count = calls.find(name);
+  const std::uint64_t call = count != calls.end() ? ++count->second : ++calls[name];
   const auto fails = failing.find(name);
   if (fails != failing.end() && call >= fails->second) return failure;
-  if (error != CUDA_SUCCESS) return error;
-  if (!initialised && std::strcmp(name, "cuInit") != 0 && std::strcmp(name, "cuDriverGetVersion") != 0)
-    return CUDA_ERROR_NOT_INITIALIZED;
-  return CUDA_SUCCESS;
+  if (in_host_function()) {
+    std::fprintf(stderr, "emulated CUDA: %s is called by a host function of a stream\n", name);
+    return CUDA_ERROR_NOT_PERMITTED;
+  }
+  return initialised || needs_no_init(name) ? CUDA_SUCCESS : CUDA_ERROR_NOT_INITIALIZED;
 }
 
 void Driver::illegal(const std::string& what) {
-  if (error == CUDA_SUCCESS) std::fprintf(stderr, "emulated CUDA: illegal access: %s\n", what.c_str());
-  error = CUDA_ERROR_ILLEGAL_ADDRESS;
+  const CUcontext context = working();
+  if (context == nullptr || context->error != CUDA_SUCCESS) return;
+  std::fprintf(stderr, "emulated CUDA: illegal access by GPU %d: %s (EMULATED_CUDA_SEED=%llu)\n",
+               context->ordinal, what.c_str(), static_cast<unsigned long long>(seed));
+  context->error = CUDA_ERROR_ILLEGAL_ADDRESS;
 }
 
 Driver& driver() {
@@ -81,22 +81,38 @@ int device_count() {
   return count;
 }
 
-CUcontext current() {
-  return contexts.size == 0 ? nullptr : contexts.entries[contexts.size - 1];
+bool peers_allowed() {
+  return number("EMULATED_CUDA_NO_PEER", 0) == 0;
+}
+
+CUcontext& working() {
+  static thread_local CUcontext context = nullptr;
+  return context;
+}
+
+bool& in_host_function() {
+  static thread_local bool inside = false;
+  return inside;
 }
 
 }  // namespace emulated
 
-using emulated::contexts;
 using emulated::driver;
 
 EMULATED std::uint64_t emulatedCudaCalls(const char* name) {
   const std::lock_guard guard(driver().mutex);
-  return driver().calls[name];
+  const auto count = driver().calls.find(name);
+  return count != driver().calls.end() ? count->second : 0;
 }
 
-EMULATED CUresult CUDAAPI cuInit(unsigned int) {
+EMULATED std::uint64_t emulatedCudaSeed() {
+  return driver().seed;
+}
+
+EMULATED CUresult CUDAAPI cuInit(unsigned int flags) {
   EMULATED_CALL(cuInit, CUDA_ERROR_NO_DEVICE);
+  if (flags != 0) return CUDA_ERROR_INVALID_VALUE;
+  if (emulated::device_count() == 0) return CUDA_ERROR_NO_DEVICE;
   const std::lock_guard guard(driver().mutex);
   driver().initialised = true;
   return CUDA_SUCCESS;
@@ -108,138 +124,66 @@ EMULATED CUresult CUDAAPI cuDriverGetVersion(int* version) {
   return CUDA_SUCCESS;
 }
 
+namespace {
+
+struct Named {
+  CUresult error;
+  const char* name;
+};
+#define EMULATED_NAMED(error) \
+  { error, #error }
+constexpr Named kNames[] = {EMULATED_NAMED(CUDA_SUCCESS),
+                            EMULATED_NAMED(CUDA_ERROR_INVALID_VALUE),
+                            EMULATED_NAMED(CUDA_ERROR_OUT_OF_MEMORY),
+                            EMULATED_NAMED(CUDA_ERROR_NOT_INITIALIZED),
+                            EMULATED_NAMED(CUDA_ERROR_NO_DEVICE),
+                            EMULATED_NAMED(CUDA_ERROR_INVALID_DEVICE),
+                            EMULATED_NAMED(CUDA_ERROR_INVALID_IMAGE),
+                            EMULATED_NAMED(CUDA_ERROR_INVALID_CONTEXT),
+                            EMULATED_NAMED(CUDA_ERROR_MAP_FAILED),
+                            EMULATED_NAMED(CUDA_ERROR_PEER_ACCESS_UNSUPPORTED),
+                            EMULATED_NAMED(CUDA_ERROR_INVALID_HANDLE),
+                            EMULATED_NAMED(CUDA_ERROR_NOT_FOUND),
+                            EMULATED_NAMED(CUDA_ERROR_NOT_READY),
+                            EMULATED_NAMED(CUDA_ERROR_ILLEGAL_ADDRESS),
+                            EMULATED_NAMED(CUDA_ERROR_PEER_ACCESS_ALREADY_ENABLED),
+                            EMULATED_NAMED(CUDA_ERROR_CONTEXT_IS_DESTROYED),
+                            EMULATED_NAMED(CUDA_ERROR_HOST_MEMORY_ALREADY_REGISTERED),
+                            EMULATED_NAMED(CUDA_ERROR_HOST_MEMORY_NOT_REGISTERED),
+                            EMULATED_NAMED(CUDA_ERROR_LAUNCH_FAILED),
+                            EMULATED_NAMED(CUDA_ERROR_NOT_PERMITTED),
+                            EMULATED_NAMED(CUDA_ERROR_NOT_SUPPORTED),
+                            EMULATED_NAMED(CUDA_ERROR_UNKNOWN)};
+#undef EMULATED_NAMED
+
+}  // namespace
+
 EMULATED CUresult CUDAAPI cuGetErrorName(CUresult error, const char** name) {
-  static const std::map<CUresult, const char*> names = {
-      {CUDA_SUCCESS, "CUDA_SUCCESS"},
-      {CUDA_ERROR_INVALID_VALUE, "CUDA_ERROR_INVALID_VALUE"},
-      {CUDA_ERROR_OUT_OF_MEMORY, "CUDA_ERROR_OUT_OF_MEMORY"},
-      {CUDA_ERROR_NOT_INITIALIZED, "CUDA_ERROR_NOT_INITIALIZED"},
-      {CUDA_ERROR_INVALID_CONTEXT, "CUDA_ERROR_INVALID_CONTEXT"},
-      {CUDA_ERROR_ILLEGAL_ADDRESS, "CUDA_ERROR_ILLEGAL_ADDRESS"},
-      {CUDA_ERROR_NOT_READY, "CUDA_ERROR_NOT_READY"},
-      {CUDA_ERROR_NOT_SUPPORTED, "CUDA_ERROR_NOT_SUPPORTED"},
-      {CUDA_ERROR_UNKNOWN, "CUDA_ERROR_UNKNOWN"}};
-  const auto known = names.find(error);
-  *name = known != names.end() ? known->second : "CUDA_ERROR";
-  return CUDA_SUCCESS;
+  *name = nullptr;
+  for (const Named& known : kNames)
+    if (known.error == error) *name = known.name;
+  return *name != nullptr ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
 }
 
 EMULATED CUresult CUDAAPI cuGetErrorString(CUresult error, const char** text) {
-  static thread_local std::string said;
-  said = "error " + std::to_string(error) + " of the emulated driver";
-  *text = said.c_str();
+  if (const CUresult result = cuGetErrorName(error, text); result != CUDA_SUCCESS) return result;
+  *text = error == CUDA_SUCCESS ? "no error" : "an error of the emulated driver";
   return CUDA_SUCCESS;
 }
 
-EMULATED CUresult CUDAAPI cuDeviceGetCount(int* count) {
-  EMULATED_CALL(cuDeviceGetCount, CUDA_ERROR_UNKNOWN);
-  *count = emulated::device_count();
-  return CUDA_SUCCESS;
-}
-
-EMULATED CUresult CUDAAPI cuDeviceGet(CUdevice* device, int ordinal) {
-  EMULATED_CALL(cuDeviceGet, CUDA_ERROR_INVALID_DEVICE);
-  if (ordinal < 0 || ordinal >= emulated::device_count()) return CUDA_ERROR_INVALID_DEVICE;
-  *device = ordinal;
-  return CUDA_SUCCESS;
-}
-
-EMULATED CUresult CUDAAPI cuDeviceGetName(char* name, int length, CUdevice device) {
-  EMULATED_CALL(cuDeviceGetName, CUDA_ERROR_INVALID_DEVICE);
-  std::snprintf(name, static_cast<std::size_t>(length), "emulated GPU %d", device);
-  return CUDA_SUCCESS;
-}
-
-EMULATED CUresult CUDAAPI cuDeviceGetAttribute(int* value, CUdevice_attribute attribute, CUdevice) {
-  EMULATED_CALL(cuDeviceGetAttribute, CUDA_ERROR_INVALID_DEVICE);
-  static const std::map<int, int> values = {{CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT, 4},
-                                            {CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR, 9},
-                                            {CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR, 0},
-                                            {CU_DEVICE_ATTRIBUTE_MAX_THREADS_PER_BLOCK, 1024},
-                                            {CU_DEVICE_ATTRIBUTE_MAX_GRID_DIM_X, 2147483647}};
-  const auto known = values.find(attribute);
-  *value = known != values.end() ? known->second : 1;  // abilities: all
-  return CUDA_SUCCESS;
-}
-
-EMULATED CUresult CUDAAPI cuDeviceTotalMem(size_t* bytes, CUdevice) {
-  EMULATED_CALL(cuDeviceTotalMem, CUDA_ERROR_INVALID_DEVICE);
-  *bytes = std::size_t{16} << 30;
-  return CUDA_SUCCESS;
-}
-
-EMULATED CUresult CUDAAPI cuDeviceCanAccessPeer(int* can, CUdevice device, CUdevice peer) {
-  EMULATED_CALL(cuDeviceCanAccessPeer, CUDA_ERROR_INVALID_DEVICE);
-  *can = device != peer && std::getenv("EMULATED_CUDA_NO_PEER") == nullptr;
-  return CUDA_SUCCESS;
-}
-
-EMULATED CUresult CUDAAPI cuDevicePrimaryCtxRetain(CUcontext* context, CUdevice device) {
-  EMULATED_CALL(cuDevicePrimaryCtxRetain, CUDA_ERROR_OUT_OF_MEMORY);
-  if (device < 0 || device >= emulated::device_count()) return CUDA_ERROR_INVALID_DEVICE;
-  *context = driver().primary[static_cast<std::size_t>(device)].get();
-  return CUDA_SUCCESS;
-}
-
-EMULATED CUresult CUDAAPI cuDevicePrimaryCtxRelease(CUdevice) {
-  EMULATED_CALL(cuDevicePrimaryCtxRelease, CUDA_ERROR_UNKNOWN);
-  return CUDA_SUCCESS;
-}
-
-EMULATED CUresult CUDAAPI cuCtxPushCurrent(CUcontext context) {
-  EMULATED_CALL(cuCtxPushCurrent, CUDA_ERROR_INVALID_CONTEXT);
-  return contexts.push(context) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_CONTEXT;
-}
-
-EMULATED CUresult CUDAAPI cuCtxPopCurrent(CUcontext* context) {
-  EMULATED_CALL(cuCtxPopCurrent, CUDA_ERROR_INVALID_CONTEXT);
-  if (contexts.size == 0) return CUDA_ERROR_INVALID_CONTEXT;
-  if (context != nullptr) *context = emulated::current();
-  --contexts.size;
-  return CUDA_SUCCESS;
-}
-
-EMULATED CUresult CUDAAPI cuCtxGetCurrent(CUcontext* context) {
-  EMULATED_CALL(cuCtxGetCurrent, CUDA_ERROR_UNKNOWN);
-  *context = emulated::current();
-  return CUDA_SUCCESS;
-}
-
-EMULATED CUresult CUDAAPI cuCtxSetCurrent(CUcontext context) {
-  EMULATED_CALL(cuCtxSetCurrent, CUDA_ERROR_INVALID_CONTEXT);
-  if (contexts.size > 0) --contexts.size;
-  return context == nullptr || contexts.push(context) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_CONTEXT;
-}
-
-EMULATED CUresult CUDAAPI cuCtxGetDevice(CUdevice* device) {
-  EMULATED_CALL(cuCtxGetDevice, CUDA_ERROR_INVALID_CONTEXT);
-  if (emulated::current() == nullptr) return CUDA_ERROR_INVALID_CONTEXT;
-  *device = emulated::current()->ordinal;
-  return CUDA_SUCCESS;
-}
-
-EMULATED CUresult CUDAAPI cuCtxGetId(CUcontext context, unsigned long long* id) {
-  EMULATED_CALL(cuCtxGetId, CUDA_ERROR_INVALID_CONTEXT);
-  if (context == nullptr) context = emulated::current();
-  if (context == nullptr) return CUDA_ERROR_INVALID_CONTEXT;
-  *id = context->id;
-  return CUDA_SUCCESS;
-}
-
-EMULATED CUresult CUDAAPI cuCtxSynchronize(void) {
-  EMULATED_CALL(cuCtxSynchronize, CUDA_ERROR_UNKNOWN);
-  emulated::await_all();
-  return driver().error;
-}
-
-EMULATED CUresult CUDAAPI cuCtxGetStreamPriorityRange(int* least, int* greatest) {
-  EMULATED_CALL(cuCtxGetStreamPriorityRange, CUDA_ERROR_UNKNOWN);
-  if (least != nullptr) *least = 0;
-  if (greatest != nullptr) *greatest = -5;
-  return CUDA_SUCCESS;
-}
-
-EMULATED CUresult CUDAAPI cuCtxEnablePeerAccess(CUcontext, unsigned int) {
-  EMULATED_CALL(cuCtxEnablePeerAccess, CUDA_ERROR_PEER_ACCESS_UNSUPPORTED);
-  return CUDA_SUCCESS;
+/// `symbol`: without the suffix of a version; the newest is given.
+EMULATED CUresult CUDAAPI cuGetProcAddress(const char* symbol, void** function, int, cuuint64_t,
+                                           CUdriverProcAddressQueryResult* status) {
+  EMULATED_CALL(cuGetProcAddress, CUDA_ERROR_NOT_FOUND);
+  Dl_info info{};
+  *function = nullptr;
+  if (::dladdr(reinterpret_cast<void*>(&emulatedCudaSeed), &info) == 0) return CUDA_ERROR_UNKNOWN;
+  void* const library = ::dlopen(info.dli_fname, RTLD_NOW | RTLD_NOLOAD);
+  if (library == nullptr) return CUDA_ERROR_UNKNOWN;
+  for (const char* const suffix : {"_v4", "_v3", "_v2", ""})
+    if (*function == nullptr) *function = ::dlsym(library, (symbol + std::string(suffix)).c_str());
+  ::dlclose(library);
+  const bool found = *function != nullptr;
+  if (status != nullptr) *status = found ? CU_GET_PROC_ADDRESS_SUCCESS : CU_GET_PROC_ADDRESS_SYMBOL_NOT_FOUND;
+  return found ? CUDA_SUCCESS : CUDA_ERROR_NOT_FOUND;
 }

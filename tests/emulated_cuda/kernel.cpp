@@ -7,10 +7,8 @@
 #include <stdexcept>
 
 #include "emulator.hpp"
+#include "kernel.hpp"
 #include "kernels/device/copy.hpp"
-
-struct CUmod_st {};
-struct CUfunc_st {};
 
 namespace emulated {
 namespace {
@@ -28,7 +26,7 @@ const T* list_at(const T* list, std::int64_t count, const char* what) {
   if (count == 0) return nullptr;
   const std::lock_guard guard(driver().mutex);
   const std::byte* const found =
-      driver().resolve(number(list), static_cast<std::size_t>(count) * sizeof(T), true);
+      driver().resolve(number(list), static_cast<std::size_t>(count) * sizeof(T), working());
   if (found == nullptr) throw std::runtime_error(what);
   return reinterpret_cast<const T*>(found);
 }
@@ -83,7 +81,7 @@ struct Shift {
 std::byte* access(std::uintptr_t address, std::int64_t bytes, std::uint32_t width, Shift& shift) {
   if (address % width != 0 || bytes % width != 0) throw std::runtime_error("a word that is not aligned");
   const std::lock_guard guard(driver().mutex);
-  std::byte* const found = driver().resolve(address, static_cast<std::size_t>(bytes), true);
+  std::byte* const found = driver().resolve(address, static_cast<std::size_t>(bytes), working());
   if (found == nullptr) throw std::runtime_error("memory that no GPU reaches");
   const std::uintptr_t by = number(found) - address;
   shift.same &= !shift.any || shift.by == by;
@@ -159,6 +157,13 @@ void run_job(kd::Job job, std::uint64_t seed) {
   });
 }
 
+std::uint64_t next_seed() {
+  const std::lock_guard guard(driver().mutex);
+  return driver().random();
+}
+
+}  // namespace
+
 void run_kernel(const kd::Batch& batch, std::int64_t grid) {
   try {
     const kd::Job* const jobs =
@@ -167,7 +172,7 @@ void run_kernel(const kd::Batch& batch, std::int64_t grid) {
         batch.first_tile != nullptr ? list_at(batch.first_tile, batch.njobs, "tiles") : batch.inline_first;
     std::vector<std::int64_t> order(static_cast<std::size_t>(batch.njobs));
     std::iota(order.begin(), order.end(), std::int64_t{0});
-    std::mt19937_64 random(static_cast<std::uint64_t>(grid) * 77 + number(&batch));
+    std::mt19937_64 random(next_seed());
     std::shuffle(order.begin(), order.end(), random);
     std::int64_t tiles = 0;
     for (std::int64_t i = 0; i < batch.njobs; ++i) {
@@ -182,46 +187,4 @@ void run_kernel(const kd::Batch& batch, std::int64_t grid) {
   }
 }
 
-}  // namespace
 }  // namespace emulated
-
-using namespace emulated;
-
-EMULATED CUresult CUDAAPI cuModuleLoadData(CUmodule* result, const void* image) {
-  EMULATED_CALL(cuModuleLoadData, CUDA_ERROR_INVALID_IMAGE);
-  static CUmod_st only;
-  if (image == nullptr) return CUDA_ERROR_INVALID_IMAGE;
-  *result = &only;
-  return CUDA_SUCCESS;
-}
-
-EMULATED CUresult CUDAAPI cuModuleUnload(CUmodule) {
-  EMULATED_CALL(cuModuleUnload, CUDA_ERROR_UNKNOWN);
-  return CUDA_SUCCESS;
-}
-
-EMULATED CUresult CUDAAPI cuModuleGetFunction(CUfunction* result, CUmodule, const char* name) {
-  EMULATED_CALL(cuModuleGetFunction, CUDA_ERROR_NOT_FOUND);
-  static CUfunc_st only;
-  if (std::strcmp(name, mpix::kernels::device::kKernelName) != 0) return CUDA_ERROR_NOT_FOUND;
-  *result = &only;
-  return CUDA_SUCCESS;
-}
-
-EMULATED CUresult CUDAAPI cuFuncLoad(CUfunction) {
-  EMULATED_CALL(cuFuncLoad, CUDA_ERROR_UNKNOWN);
-  return CUDA_SUCCESS;
-}
-
-EMULATED CUresult CUDAAPI cuLaunchKernel(CUfunction, unsigned int grid, unsigned int grid_y,
-                                         unsigned int grid_z, unsigned int threads, unsigned int threads_y,
-                                         unsigned int threads_z, unsigned int, CUstream stream,
-                                         void** parameters, void**) {
-  EMULATED_CALL(cuLaunchKernel, CUDA_ERROR_LAUNCH_FAILED);
-  namespace kd = mpix::kernels::device;
-  if (threads != kd::kThreads || grid == 0 || grid_y * grid_z * threads_y * threads_z != 1)
-    return CUDA_ERROR_INVALID_VALUE;
-  auto batch = std::make_shared<kd::Batch>(*static_cast<const kd::Batch*>(parameters[0]));
-  submit(stream_of(stream), [batch, grid] { run_kernel(*batch, grid); });
-  return CUDA_SUCCESS;
-}

@@ -1,58 +1,27 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Streams and events.
+// Streams.
 #include <unistd.h>
 
-#include <algorithm>
-#include <chrono>
-#include <thread>
-
 #include "emulator.hpp"
-
-struct CUevent_st {
-  emulated::StreamPointer stream;  ///< null before it is recorded
-  std::uint64_t count = 0;
-};
-struct CUstream_st {
-  emulated::StreamPointer stream;
-};
 
 namespace emulated {
 namespace {
 
-bool is_default(CUstream handle) {
-  return handle == nullptr || handle == CU_STREAM_LEGACY;
-}
-
 /// What a new operation of `stream` waits for: the default stream and blocking ones wait for each other. With
 /// the mutex held.
-std::vector<CUevent_st> waits_of(Driver& d, const StreamPointer& stream) {
-  std::vector<CUevent_st> waits;
-  if (stream == d.default_stream) {
-    for (const StreamPointer& other : d.streams)
-      if (other->blocking) waits.push_back({other, other->submitted});
+std::vector<Point> waits_of(const StreamPointer& stream) {
+  std::vector<Point> waits;
+  const StreamPointer& ordinary = stream->context->default_stream;
+  if (stream == ordinary) {
+    for (const StreamPointer& other : driver().streams)
+      if (other->blocking && other != stream && other->context == stream->context)
+        waits.push_back({other, other->submitted});
   } else if (stream->blocking) {
-    waits.push_back({d.default_stream, d.default_stream->submitted});
+    waits.push_back({ordinary, ordinary->submitted});
   }
+  std::erase_if(waits, [](const Point& wait) { return wait.stream->completed >= wait.count; });
   return waits;
 }
-
-void work(const StreamPointer& stream) {
-  Driver& d = driver();
-  std::unique_lock lock(d.mutex);
-  while (!stream->operations.empty()) {
-    const std::function<void()> operation = std::move(stream->operations.front());
-    stream->operations.pop_front();
-    lock.unlock();
-    dawdle();
-    operation();
-    lock.lock();
-    ++stream->completed;
-    d.changed.notify_all();
-  }
-  stream->running = false;
-}
-
-}  // namespace
 
 void dawdle() {
   Driver& d = driver();
@@ -64,18 +33,70 @@ void dawdle() {
   if (pause > 0) ::usleep(static_cast<useconds_t>(pause));
 }
 
-StreamPointer stream_of(CUstream handle) {
-  return is_default(handle) || handle == CU_STREAM_PER_THREAD ? driver().default_stream : handle->stream;
+void perform(const Operation& operation) {
+  if (!operation.prompt) dawdle();
+  for (const Point& wait : operation.waits) await(wait.stream, wait.count);
+  if (usable(working()) == CUDA_SUCCESS) operation.work();
 }
 
-std::uint64_t submit(const StreamPointer& stream, std::function<void()> operation) {
+void work(const StreamPointer& stream) {
   Driver& d = driver();
-  const std::lock_guard guard(d.mutex);
-  std::vector<CUevent_st> waits = waits_of(d, stream);
-  stream->operations.emplace_back([waits = std::move(waits), operation = std::move(operation)] {
-    for (const CUevent_st& wait : waits) await(wait.stream, wait.count);
-    operation();
-  });
+  working() = stream->context;
+  std::unique_lock lock(d.mutex);
+  while (!stream->operations.empty()) {
+    {
+      const Operation operation = std::move(stream->operations.front());
+      stream->operations.pop_front();
+      lock.unlock();
+      perform(operation);
+    }
+    lock.lock();
+    ++stream->completed;
+    d.changed.notify_all();
+  }
+  stream->running = false;
+}
+
+bool is_default(CUstream handle) {
+  return handle == nullptr || handle == CU_STREAM_LEGACY;
+}
+
+/// With the mutex held.
+StreamPointer stream_of_thread(CUcontext context) {
+  StreamPointer& stream = driver().thread_streams[{std::this_thread::get_id(), context}];
+  if (stream == nullptr) stream = make_stream(context, true);
+  return stream;
+}
+
+}  // namespace
+
+StreamPointer make_stream(CUcontext context, bool blocking) {
+  auto& streams = driver().streams;
+  std::erase_if(streams, [](const StreamPointer& s) { return s->destroyed && s->completed == s->submitted; });
+  streams.push_back(std::make_shared<CUstream_st>());
+  streams.back()->context = context;
+  streams.back()->blocking = blocking;
+  return streams.back();
+}
+
+CUresult find_stream(CUstream handle, StreamPointer& stream) {
+  if (is_default(handle) || handle == CU_STREAM_PER_THREAD) {
+    EMULATED_RETURN_IF(usable(current()));
+    const std::lock_guard guard(driver().mutex);
+    stream = is_default(handle) ? current()->default_stream : stream_of_thread(current());
+    return CUDA_SUCCESS;
+  }
+  {
+    const std::lock_guard guard(driver().mutex);
+    for (const StreamPointer& known : driver().streams)
+      if (known.get() == handle && !known->destroyed) stream = known;
+  }
+  return stream == nullptr ? CUDA_ERROR_INVALID_HANDLE : usable(stream->context);
+}
+
+std::uint64_t submit(const StreamPointer& stream, std::function<void()> what, bool prompt) {
+  const std::lock_guard guard(driver().mutex);
+  stream->operations.push_back({std::move(what), waits_of(stream), prompt});
   ++stream->submitted;
   if (!stream->running) {
     stream->running = true;
@@ -90,15 +111,19 @@ void await(const StreamPointer& stream, std::uint64_t count) {
   d.changed.wait(lock, [&] { return stream->completed >= count; });
 }
 
-void await_all() {
-  Driver& d = driver();
-  std::vector<CUevent_st> ends;
+void await_all(CUcontext context) {
+  std::vector<Point> ends;
   {
-    const std::lock_guard guard(d.mutex);
-    ends.push_back({d.default_stream, d.default_stream->submitted});
-    for (const StreamPointer& stream : d.streams) ends.push_back({stream, stream->submitted});
+    const std::lock_guard guard(driver().mutex);
+    for (const StreamPointer& stream : driver().streams)
+      if (context == nullptr || stream->context == context) ends.push_back({stream, stream->submitted});
   }
-  for (const CUevent_st& end : ends) await(end.stream, end.count);
+  for (const Point& end : ends) await(end.stream, end.count);
+}
+
+CUresult outcome(const StreamPointer& stream, bool done) {
+  EMULATED_RETURN_IF(usable(stream->context));
+  return done ? CUDA_SUCCESS : CUDA_ERROR_NOT_READY;
 }
 
 }  // namespace emulated
@@ -107,26 +132,12 @@ using namespace emulated;
 
 namespace {
 
-CUresult make_stream(CUstream* result, unsigned int flags) {
-  if (current() == nullptr) return CUDA_ERROR_INVALID_CONTEXT;
-  auto stream = std::make_shared<Stream>();
-  stream->context = current();
-  stream->blocking = (flags & CU_STREAM_NON_BLOCKING) == 0;
+CUresult create(CUstream* result, unsigned int flags) {
+  if (result == nullptr || (flags & ~static_cast<unsigned>(CU_STREAM_NON_BLOCKING)) != 0)
+    return CUDA_ERROR_INVALID_VALUE;
   const std::lock_guard guard(driver().mutex);
-  driver().streams.push_back(stream);
-  *result = std::make_unique<CUstream_st>(CUstream_st{stream}).release();
+  *result = make_stream(current(), (flags & CU_STREAM_NON_BLOCKING) == 0).get();
   return CUDA_SUCCESS;
-}
-
-CUresult outcome(bool done) {
-  const std::lock_guard guard(driver().mutex);
-  if (driver().error != CUDA_SUCCESS) return driver().error;
-  return done ? CUDA_SUCCESS : CUDA_ERROR_NOT_READY;
-}
-
-bool is_done(const StreamPointer& stream, std::uint64_t count) {
-  const std::lock_guard guard(driver().mutex);
-  return stream == nullptr || stream->completed >= count;
 }
 
 std::uint64_t end_of(const StreamPointer& stream) {
@@ -134,132 +145,65 @@ std::uint64_t end_of(const StreamPointer& stream) {
   return stream->submitted;
 }
 
-bool satisfied(std::uint32_t found, std::uint32_t wanted, unsigned int flags) {
-  switch (flags & 3U) {
-    case CU_STREAM_WAIT_VALUE_GEQ:
-      return static_cast<std::int32_t>(found - wanted) >= 0;
-    case CU_STREAM_WAIT_VALUE_EQ:
-      return found == wanted;
-    case CU_STREAM_WAIT_VALUE_AND:
-      return (found & wanted) != 0;
-    default:
-      return (~(found | wanted)) != 0;
-  }
-}
-
-std::uint32_t* word_at(CUdeviceptr address) {
-  const std::lock_guard guard(driver().mutex);
-  std::byte* const word = driver().resolve(address, sizeof(std::uint32_t), true);
-  if (word == nullptr) driver().illegal("a word of a stream");
-  return reinterpret_cast<std::uint32_t*>(word);
-}
-
 }  // namespace
 
 EMULATED CUresult CUDAAPI cuStreamCreate(CUstream* result, unsigned int flags) {
-  EMULATED_CALL(cuStreamCreate, CUDA_ERROR_OUT_OF_MEMORY);
-  return make_stream(result, flags);
+  EMULATED_CONTEXT_CALL(cuStreamCreate, CUDA_ERROR_OUT_OF_MEMORY);
+  return create(result, flags);
 }
 
 EMULATED CUresult CUDAAPI cuStreamCreateWithPriority(CUstream* result, unsigned int flags, int) {
-  EMULATED_CALL(cuStreamCreateWithPriority, CUDA_ERROR_OUT_OF_MEMORY);
-  return make_stream(result, flags);
+  EMULATED_CONTEXT_CALL(cuStreamCreateWithPriority, CUDA_ERROR_OUT_OF_MEMORY);
+  return create(result, flags);
 }
 
+/// What the stream has to do goes on.
 EMULATED CUresult CUDAAPI cuStreamDestroy(CUstream handle) {
-  EMULATED_CALL(cuStreamDestroy, CUDA_ERROR_UNKNOWN);
-  const std::unique_ptr<CUstream_st> owner(handle);
+  EMULATED_STREAM_CALL(cuStreamDestroy, CUDA_ERROR_UNKNOWN, handle);
+  if (is_default(handle) || handle == CU_STREAM_PER_THREAD) return CUDA_ERROR_INVALID_HANDLE;
   const std::lock_guard guard(driver().mutex);
-  std::erase(driver().streams, handle->stream);  // what it has to do goes on
+  stream->destroyed = true;
   return CUDA_SUCCESS;
 }
 
 EMULATED CUresult CUDAAPI cuStreamGetCtx(CUstream handle, CUcontext* context) {
-  EMULATED_CALL(cuStreamGetCtx, CUDA_ERROR_UNKNOWN);
-  *context = is_default(handle) || handle == CU_STREAM_PER_THREAD ? current() : handle->stream->context;
-  return *context != nullptr ? CUDA_SUCCESS : CUDA_ERROR_INVALID_CONTEXT;
+  EMULATED_STREAM_CALL(cuStreamGetCtx, CUDA_ERROR_UNKNOWN, handle);
+  *context = stream->context;
+  return CUDA_SUCCESS;
+}
+
+EMULATED CUresult CUDAAPI cuStreamGetFlags(CUstream handle, unsigned int* flags) {
+  EMULATED_STREAM_CALL(cuStreamGetFlags, CUDA_ERROR_UNKNOWN, handle);
+  *flags = stream->blocking ? CU_STREAM_DEFAULT : CU_STREAM_NON_BLOCKING;
+  return CUDA_SUCCESS;
 }
 
 EMULATED CUresult CUDAAPI cuStreamQuery(CUstream handle) {
-  EMULATED_CALL(cuStreamQuery, CUDA_ERROR_UNKNOWN);
-  const StreamPointer stream = stream_of(handle);
-  return outcome(is_done(stream, end_of(stream)));
+  EMULATED_STREAM_CALL(cuStreamQuery, CUDA_ERROR_UNKNOWN, handle);
+  bool done = false;
+  {
+    const std::lock_guard guard(driver().mutex);
+    done = stream->completed == stream->submitted && waits_of(stream).empty();
+  }
+  return outcome(stream, done);
 }
 
 EMULATED CUresult CUDAAPI cuStreamSynchronize(CUstream handle) {
-  EMULATED_CALL(cuStreamSynchronize, CUDA_ERROR_UNKNOWN);
-  const StreamPointer stream = stream_of(handle);
-  await(stream, end_of(stream));
-  return outcome(true);
-}
-
-EMULATED CUresult CUDAAPI cuStreamWaitEvent(CUstream handle, CUevent event, unsigned int) {
-  EMULATED_CALL(cuStreamWaitEvent, CUDA_ERROR_UNKNOWN);
-  if (event->stream == nullptr) return CUDA_SUCCESS;
-  submit(stream_of(handle), [wait = *event] { await(wait.stream, wait.count); });
-  return CUDA_SUCCESS;
-}
-
-EMULATED CUresult CUDAAPI cuStreamWaitValue32(CUstream handle, CUdeviceptr address, cuuint32_t value,
-                                              unsigned int flags) {
-  EMULATED_CALL(cuStreamWaitValue32, CUDA_ERROR_NOT_SUPPORTED);
-  submit(stream_of(handle), [=] {
-    std::uint32_t* const word = word_at(address);
-    while (word != nullptr && !satisfied(__atomic_load_n(word, __ATOMIC_ACQUIRE), value, flags)) ::usleep(20);
-  });
-  return CUDA_SUCCESS;
-}
-
-EMULATED CUresult CUDAAPI cuStreamWriteValue32(CUstream handle, CUdeviceptr address, cuuint32_t value,
-                                               unsigned int) {
-  EMULATED_CALL(cuStreamWriteValue32, CUDA_ERROR_NOT_SUPPORTED);
-  submit(stream_of(handle), [=] {
-    if (std::uint32_t* const word = word_at(address)) __atomic_store_n(word, value, __ATOMIC_RELEASE);
-  });
-  return CUDA_SUCCESS;
+  EMULATED_STREAM_CALL(cuStreamSynchronize, CUDA_ERROR_UNKNOWN, handle);
+  // The default stream ends only after the others.
+  await(stream, is_default(handle) ? submit(
+                                         stream, [] {}, true)
+                                   : end_of(stream));
+  return outcome(stream, true);
 }
 
 EMULATED CUresult CUDAAPI cuLaunchHostFunc(CUstream handle, CUhostFn function, void* data) {
-  EMULATED_CALL(cuLaunchHostFunc, CUDA_ERROR_UNKNOWN);
-  submit(stream_of(handle), [=] { function(data); });
-  return CUDA_SUCCESS;
-}
-
-EMULATED CUresult CUDAAPI cuEventCreate(CUevent* result, unsigned int) {
-  EMULATED_CALL(cuEventCreate, CUDA_ERROR_OUT_OF_MEMORY);
-  if (current() == nullptr) return CUDA_ERROR_INVALID_CONTEXT;
-  *result = std::make_unique<CUevent_st>().release();
-  return CUDA_SUCCESS;
-}
-
-EMULATED CUresult CUDAAPI cuEventDestroy(CUevent event) {
-  EMULATED_CALL(cuEventDestroy, CUDA_ERROR_UNKNOWN);
-  const std::unique_ptr<CUevent_st> owner(event);
-  return CUDA_SUCCESS;
-}
-
-EMULATED CUresult CUDAAPI cuEventRecord(CUevent event, CUstream handle) {
-  EMULATED_CALL(cuEventRecord, CUDA_ERROR_UNKNOWN);
-  const StreamPointer stream = stream_of(handle);
-  // The default stream comes to an event only after the others.
-  event->count = stream == driver().default_stream ? submit(stream, [] {}) : end_of(stream);
-  event->stream = stream;
-  return CUDA_SUCCESS;
-}
-
-EMULATED CUresult CUDAAPI cuEventQuery(CUevent event) {
-  EMULATED_CALL(cuEventQuery, CUDA_ERROR_UNKNOWN);
-  return outcome(is_done(event->stream, event->count));
-}
-
-EMULATED CUresult CUDAAPI cuEventSynchronize(CUevent event) {
-  EMULATED_CALL(cuEventSynchronize, CUDA_ERROR_UNKNOWN);
-  if (event->stream != nullptr) await(event->stream, event->count);
-  return outcome(true);
-}
-
-EMULATED CUresult CUDAAPI cuEventElapsedTime(float* milliseconds, CUevent, CUevent) {
-  EMULATED_CALL(cuEventElapsedTime, CUDA_ERROR_UNKNOWN);
-  *milliseconds = 1;  // of nothing
+  EMULATED_STREAM_CALL(cuLaunchHostFunc, CUDA_ERROR_UNKNOWN, handle);
+  if (function == nullptr) return CUDA_ERROR_INVALID_VALUE;
+  submit(stream, [=] {
+    in_host_function() = true;
+    function(data);
+    in_host_function() = false;
+  });
   return CUDA_SUCCESS;
 }
