@@ -107,6 +107,8 @@ void Gpu::download_async(void* to, CUdeviceptr from, std::int64_t bytes) const {
 
 void Gpu::upload(CUdeviceptr to, const void* from, std::int64_t bytes) const {
   check(more_.cuMemcpyHtoD(to, from, static_cast<std::size_t>(bytes)), "cuMemcpyHtoD");
+  // It may return before the bytes are there, and the benchmark's stream does not wait for the default one.
+  check(driver_->cuStreamSynchronize(nullptr), "cuStreamSynchronize");
 }
 
 void Gpu::download(void* to, CUdeviceptr from, std::int64_t bytes) const {
