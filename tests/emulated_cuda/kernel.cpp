@@ -42,6 +42,10 @@ kd::View readable(kd::View view, std::int64_t bytes) {
   view.ends = list_at(view.ends, view.nruns, "ends");
   const std::int64_t total = view.ends[view.nruns - 1];
   view.coarse = list_at(view.coarse, 1 + total / kd::kCoarse, "coarse");
+  for (std::int64_t i = 0; i * kd::kCoarse < total; ++i) {
+    const std::int64_t run = std::upper_bound(view.ends, view.ends + view.nruns, i * kd::kCoarse) - view.ends;
+    if (view.coarse[i] != run) throw std::runtime_error("coarse, which contradicts ends");
+  }
   if (bytes > total) throw std::runtime_error("positions beyond the blocks");
   return view;
 }
