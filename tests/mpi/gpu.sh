@@ -25,20 +25,25 @@ variant() {
   total_failed=$((total_failed + $(printf '%s' "${3:-1}" | tr -d ,)))
 }
 
-variant 5 gpu
-variant 5 exchange
-variant 3 plans
-variant 3 requests
-variant 2 mismatch
-variant 3 exchange MPIX_LAYOUT_CUDA_IPC=off MPIX_LAYOUT_STAGING=64K MPIX_LAYOUT_CHUNK=16K
-variant 3 plans MPIX_LAYOUT_SHM=off
-variant 3 exchange MPIX_LAYOUT_SHM=off
-case $MPIX_LAYOUT_CUDA_DRIVER in
-*emulated*)
-  variant 3 exchange EMULATED_CUDA_FAIL=cuMemHostRegister,cuIpcGetMemHandle
-  variant 3 exchange EMULATED_CUDA_FAIL=cuIpcOpenMemHandle EMULATED_CUDA_DELAY_US=2000
-  variant 3 gpu EMULATED_CUDA_FAIL=cuStreamWaitValue32 EMULATED_CUDA_DELAY_US=0
-  ;;
-esac
+if [ "$MPI_FLAVOR" != openmpi ]; then # little here depends on the MPI, and ranks of others wait without yielding
+  variant 2 gpu
+  variant 2 plans
+else
+  variant 5 gpu
+  variant 5 exchange
+  variant 3 plans
+  variant 3 requests
+  variant 2 mismatch
+  variant 3 exchange MPIX_LAYOUT_CUDA_IPC=off MPIX_LAYOUT_STAGING=64K MPIX_LAYOUT_CHUNK=16K
+  variant 3 plans MPIX_LAYOUT_SHM=off
+  variant 3 exchange MPIX_LAYOUT_SHM=off
+  case $MPIX_LAYOUT_CUDA_DRIVER in
+  *emulated*)
+    variant 3 exchange EMULATED_CUDA_FAIL=cuMemHostRegister,cuIpcGetMemHandle
+    variant 3 exchange EMULATED_CUDA_FAIL=cuIpcOpenMemHandle EMULATED_CUDA_DELAY_US=2000
+    variant 3 gpu EMULATED_CUDA_FAIL=cuStreamWaitValue32 EMULATED_CUDA_DELAY_US=0
+    ;;
+  esac
+fi
 echo "$total_passed passed, $total_failed failed, $total_skipped skipped"
 [ "$total_failed" = 0 ]
