@@ -213,7 +213,7 @@ bool Engine::progress_relay() noexcept {
   return happened;
 }
 
-Taken Engine::deliver(const PacketHeader& header, std::span<const PacketEntry> entries,
+Taken Engine::deliver(const PacketHeader& header, const PacketDest&, std::span<const PacketEntry> entries,
                       const std::byte* data) noexcept {
   if (header.exchange > exchanges_) return Taken::not_now;
   Exchange* const exchange = active(header.exchange);

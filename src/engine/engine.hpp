@@ -71,7 +71,7 @@ class Engine final : RelayClient {
   void add_routes(BoundPlan& bound);
   void add_repeats(BoundPlan& bound) const;
   bool progress_relay() noexcept;
-  Taken deliver(const PacketHeader& header, std::span<const PacketEntry> entries,
+  Taken deliver(const PacketHeader& header, const PacketDest& dest, std::span<const PacketEntry> entries,
                 const std::byte* data) noexcept override;
   void forwarded(std::uint64_t exchange, std::int64_t bytes) noexcept override;
   void helped(std::uint64_t exchange, std::int64_t bytes) noexcept override;

@@ -102,6 +102,7 @@ Errand::Errand(const std::byte* room, const Context& context)
   send_.first.assign(arrays.first, arrays.first + header_.ranges + 1);
   send_.deliveries.assign(arrays.deliveries, arrays.deliveries + header_.deliveries);
   send_.unique_bytes = header_.bytes;
+  send_.find_grain();
   source_.kernels = context.kernels;
   if (header_.carried != 0) {
     source_.base = room + header_.data;
@@ -127,8 +128,8 @@ Status Errand::step(transport::Channel& channel, bool& happened) noexcept {
     const std::span<std::byte> room = channel.chunk_begin(channel.chunk_limit());
     if (room.empty()) return {};
     PacketExtent extent;
-    Status status = writer_.write(room, {header_.exchange, header_.source}, send_, cursor_, left_, source_,
-                                  kernels::Stores::cached, extent);
+    const PacketOrder order{{header_.exchange, header_.source}, &send_, left_};
+    Status status = writer_.write(room, order, cursor_, source_, extent);
     if (!status.ok()) {
       channel.chunk_cancel(room.data());
       return status;

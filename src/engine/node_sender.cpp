@@ -96,8 +96,9 @@ bool NodeSender::push(Run& run, const NodeRoute::Lane& lane, Progress& progress)
     source.side = run.send_gpu.at(run.send_base, index_, progress.position);
   }
   PacketExtent extent;
-  Status status = writer_.write(room, {run.exchange, run.context->rank}, route_->send, progress.cursor,
-                                std::min(share, progress.announced), source, kernels::Stores::cached, extent);
+  const PacketOrder order{
+      {run.exchange, run.context->rank}, &route_->send, std::min(share, progress.announced)};
+  Status status = writer_.write(room, order, progress.cursor, source, extent);
   progress.left -= extent.bytes;
   progress.announced -= extent.bytes;
   progress.position += extent.bytes;

@@ -11,102 +11,114 @@
 namespace mpix::engine {
 namespace {
 
-constexpr std::size_t data_place(std::size_t dests, std::size_t entries) {
-  const std::size_t end = sizeof(PacketHeader) + dests * sizeof(PacketDest) + entries * sizeof(PacketEntry) +
-                          kPacketAlignment - 1;
-  return end / kPacketAlignment * kPacketAlignment;
+constexpr std::size_t data_place(std::size_t lists) {
+  return (sizeof(PacketHeader) + lists + kPacketAlignment - 1) / kPacketAlignment * kPacketAlignment;
 }
 
-static_assert(sizeof(PacketHeader) % alignof(PacketEntry) == 0);
-
-/// Entries come before receivers, whose size is not a multiple of the entries' alignment.
-PacketEntry* entries_in(std::byte* packet) {
-  return reinterpret_cast<PacketEntry*>(packet + sizeof(PacketHeader));
+/// Of `left` bytes, those that go into `room` bytes.
+std::int64_t cut(std::int64_t left, std::int64_t room) noexcept {
+  return left <= room ? left : room / kPacketCut * kPacketCut;
 }
-PacketDest* dests_in(std::byte* packet, std::size_t entries) {
-  return reinterpret_cast<PacketDest*>(packet + sizeof(PacketHeader) + entries * sizeof(PacketEntry));
+
+bool makes_sense(const PacketView& view) noexcept {
+  const auto fits = [&](const PacketEntry& e) {
+    return e.data <= view.header.bytes && e.bytes <= view.header.bytes - e.data;
+  };
+  return std::all_of(view.entries.begin(), view.entries.end(), fits);
+}
+
+/// Writes header and lists; returns where the data goes.
+std::byte* put_lists(std::byte* packet, PacketHeader& header, std::span<const PacketDest> dests,
+                     std::span<const PacketEntry> entries) noexcept {
+  header.dests = static_cast<std::uint32_t>(dests.size());
+  header.entries = static_cast<std::uint32_t>(entries.size());
+  header.lists = static_cast<std::uint32_t>(encode_lists(packet + sizeof header, dests, entries));
+  header.data = static_cast<std::uint32_t>(data_place(header.lists));
+  std::memcpy(packet, &header, sizeof header);
+  return packet + header.data;
 }
 
 }  // namespace
 
-bool read_packet(const std::byte* payload, std::size_t size, PacketView& view) noexcept {
-  if (size < sizeof(PacketHeader)) return false;
+Status read_packet(const std::byte* payload, std::size_t size, PacketView& view) noexcept {
+  const Status bad(Code::internal, "a packet cannot be read");
+  if (size < sizeof(PacketHeader)) return bad;
   std::memcpy(&view.header, payload, sizeof view.header);
   const PacketHeader& header = view.header;
-  const std::size_t place = data_place(header.dests, header.entries);
-  if (header.data != place || place > size || header.bytes > size - place) return false;
-  auto* const packet = const_cast<std::byte*>(payload);  // read only
-  view.entries = {entries_in(packet), header.entries};
-  view.dests = {dests_in(packet, header.entries), header.dests};
+  if (header.lists > size || header.data != data_place(header.lists) || header.data > size ||
+      header.bytes > size - header.data || header.dests > header.lists || header.entries > header.lists)
+    return bad;
+  try {
+    view.dests.resize(header.dests);
+    view.entries.resize(header.entries);
+  } catch (const std::exception& error) {
+    return {Code::no_memory, error.what()};
+  }
   view.data = payload + header.data;
-  const auto fits = [&](const PacketEntry& e) {
-    return e.data <= header.bytes && e.bytes <= header.bytes - e.data;
-  };
-  const auto known = [&](const PacketDest& d) {
-    return d.first <= header.entries && d.count <= header.entries - d.first;
-  };
-  return std::all_of(view.entries.begin(), view.entries.end(), fits) &&
-         std::all_of(view.dests.begin(), view.dests.end(), known);
+  const bool read = decode_lists({payload + sizeof header, header.lists}, view.dests, view.entries);
+  return read && makes_sense(view) ? Status() : bad;
 }
 
-namespace {
+void PartWriter::prepare(const PacketDest& dest) {
+  entries_.reserve(dest.count);
+  copies_.reserve(dest.count);
+}
 
-/// Goes through a receiver's entries and calls use(entry, data, fresh) for each that fits `room` in one
-/// packet: the entry as it stands there, and whether its data is not yet in the packet. Moves entry and
-/// within on.
-template <typename Use>
-std::uint32_t fit_part(std::size_t room, std::span<const PacketEntry> entries, std::uint32_t& entry,
-                       std::uint32_t& within, std::uint32_t& data, Use use) {
-  std::uint32_t count = 0;
-  const PacketEntry* last = nullptr;  // whole in this packet
-  while (entry < entries.size()) {
-    const PacketEntry& from = entries[entry];
-    const bool repeated = last != nullptr && last->data == from.data && last->bytes == from.bytes;
-    const std::size_t taken = data_place(1, count + 1) + data;
-    const std::uint32_t left = from.bytes - within;
-    if (!repeated && taken >= room && left > 0) break;
-    if (repeated && taken > room) break;
-    const auto bytes =
-        repeated ? left
-                 : static_cast<std::uint32_t>(std::min<std::size_t>(left, room - std::min(room, taken)));
-    const std::uint32_t place = repeated ? data - bytes : data;
-    use(PacketEntry{place, bytes, from.offset + within}, from.data + within, !repeated);
-    ++count;
-    if (!repeated) data += bytes;
-    if (bytes < left) {
-      within += bytes;
+std::size_t PartWriter::write(std::span<std::byte> room, const PacketView& packet, const PacketDest& dest,
+                              PartCursor& cursor) noexcept {
+  PacketDest part = dest;
+  part.first = 0;
+  part.introduces = dest.introduces && !cursor.introduced;
+  cursor.introduced = true;
+  const std::size_t lists =
+      kUnitBytes + kMostDestBytes + (part.introduces ? kMostIntroductionBytes : std::size_t{0});
+  PacketHeader header = packet.header;
+  header.bytes = select(room.size(), lists, packet.entries_of(dest), cursor);
+  part.count = static_cast<std::uint32_t>(entries_.size());
+  std::byte* const data = put_lists(room.data(), header, {&part, 1}, entries_);
+  for (const Copy& copy : copies_) std::memcpy(data + copy.to, packet.data + copy.from, copy.bytes);
+  return header.data + header.bytes;
+}
+
+/// Lists the entries that fit, and what they need of the packet's data, each byte once; returns how much that
+/// is. `lists`: bytes of the lists before the entries.
+std::uint32_t PartWriter::select(std::size_t room, std::size_t lists, std::span<const PacketEntry> entries,
+                                 PartCursor& cursor) noexcept {
+  Unit unit;
+  for (const PacketEntry& entry : entries) unit.see(entry);
+  unit.see(cursor.within);
+  unit.see(kPacketCut);
+  entries_.clear();
+  copies_.clear();
+  std::uint32_t data = 0;
+  const PacketEntry* whole = nullptr;  // the last of `entries`, if it was taken as a whole
+  PacketEntry last;
+  while (cursor.entry < entries.size()) {
+    const PacketEntry& from = entries[cursor.entry];
+    const bool repeated = whole != nullptr && whole->data == from.data && whole->bytes == from.bytes;
+    const std::uint32_t left = from.bytes - cursor.within;
+    PacketEntry entry{repeated ? data - left : data, left, from.offset + cursor.within};
+    lists += entry_bytes(last, entry, unit.exponent());
+    const std::size_t taken = data_place(lists) + data;
+    if (taken > room) break;
+    if (!repeated)
+      entry.bytes = static_cast<std::uint32_t>(cut(left, static_cast<std::int64_t>(room - taken)));
+    if (entry.bytes == 0 && left > 0) break;
+    entries_.push_back(entry);
+    if (!repeated) {
+      copies_.push_back({from.data + cursor.within, data, entry.bytes});
+      data += entry.bytes;
+    }
+    if (entry.bytes < left) {
+      cursor.within += entry.bytes;
       break;
     }
-    last = within == 0 ? &from : nullptr;
-    within = 0;
-    ++entry;
+    whole = cursor.within == 0 ? &from : nullptr;
+    last = entry;
+    cursor.within = 0;
+    ++cursor.entry;
   }
-  return count;
-}
-
-}  // namespace
-
-std::size_t write_part(std::span<std::byte> room, const PacketView& packet, const PacketDest& dest,
-                       std::uint32_t& entry, std::uint32_t& within) noexcept {
-  const std::span<const PacketEntry> entries = packet.entries_of(dest);
-  PacketHeader header = packet.header;
-  std::uint32_t entry_end = entry, within_end = within;
-  header.dests = 1;
-  header.bytes = 0;
-  header.entries = fit_part(room.size(), entries, entry_end, within_end, header.bytes,
-                            [](const PacketEntry&, std::uint32_t, bool) {});
-  header.data = static_cast<std::uint32_t>(data_place(1, header.entries));
-  std::memcpy(room.data(), &header, sizeof header);
-  *dests_in(room.data(), header.entries) = {dest.local, 0, header.entries};
-  PacketEntry* next = entries_in(room.data());
-  std::byte* const target = room.data() + header.data;
-  std::uint32_t data = 0;
-  fit_part(room.size(), entries, entry, within, data,
-           [&](const PacketEntry& made, std::uint32_t source, bool fresh) {
-             *next++ = made;
-             if (fresh) std::memcpy(target + made.data, packet.data + source, made.bytes);
-           });
-  return header.data + header.bytes;
+  return data;
 }
 
 void advance(const plan::NodeSend& send, UniqueCursor& cursor, std::int64_t bytes) noexcept {
@@ -120,38 +132,6 @@ void advance(const plan::NodeSend& send, UniqueCursor& cursor, std::int64_t byte
     ++cursor.range;
     cursor.within = 0;
   }
-}
-
-/// How far a packet reaches, and how many entries each receiver has in it.
-PacketWriter::Measure PacketWriter::measure(std::size_t room, const plan::NodeSend& send, UniqueCursor cursor,
-                                            std::int64_t most) noexcept {
-  std::fill(counts_.begin(), counts_.end(), 0);
-  Measure measured;
-  measured.end = cursor;
-  while (measured.bytes < most) {
-    const auto range = static_cast<std::size_t>(measured.end.range);
-    if (range == send.lengths.size()) break;
-    std::uint32_t dests = measured.dests, entries = measured.entries;
-    for (std::int64_t d = send.first[range]; d < send.first[range + 1]; ++d) {
-      const auto local = static_cast<std::size_t>(send.deliveries[static_cast<std::size_t>(d)].local);
-      if (counts_[local] == 0)
-        ++dests;  // a receiver of two entries of the range may be counted twice: harmless
-      ++entries;
-    }
-    const std::size_t taken = data_place(dests, entries) + static_cast<std::size_t>(measured.bytes);
-    if (taken >= room) break;
-    const std::int64_t left = send.lengths[range] - measured.end.within;
-    const std::int64_t bytes =
-        std::min({left, most - measured.bytes, static_cast<std::int64_t>(room - taken)});
-    for (std::int64_t d = send.first[range]; d < send.first[range + 1]; ++d) {
-      const auto local = static_cast<std::size_t>(send.deliveries[static_cast<std::size_t>(d)].local);
-      if (counts_[local]++ == 0) ++measured.dests;
-      ++measured.entries;
-    }
-    measured.bytes += bytes;
-    advance(send, measured.end, bytes);
-  }
-  return measured;
 }
 
 Status PacketSource::read(const plan::NodeSend& send, UniqueCursor at, std::byte* out, std::size_t bytes,
@@ -189,43 +169,125 @@ Status PacketSource::read_by_gpu(std::byte* out, std::size_t bytes, device::Tick
   return {};
 }
 
-Status PacketWriter::write(std::span<std::byte> room, const PacketHeader& header, const plan::NodeSend& send,
-                           UniqueCursor& cursor, std::int64_t most, const PacketSource& source,
-                           kernels::Stores stores, PacketExtent& extent) noexcept {
-  const Measure measured = measure(room.size(), send, cursor, most);
-  PacketHeader full = header;
-  full.dests = measured.dests;
-  full.entries = measured.entries;
-  full.data = static_cast<std::uint32_t>(data_place(measured.dests, measured.entries));
-  full.bytes = static_cast<std::uint32_t>(measured.bytes);
-  std::memcpy(room.data(), &full, sizeof full);
-  PacketDest* dest = dests_in(room.data(), full.entries);
-  std::uint32_t first = 0;
-  for (std::size_t local = 0; local < counts_.size(); ++local) {
-    if (counts_[local] == 0) continue;
-    *dest++ = {static_cast<std::int32_t>(local), first, counts_[local]};
-    first += std::exchange(counts_[local], first);
+/// Puts as many introductions into the packet as fit.
+void PacketWriter::introduce(std::size_t room, std::span<const PacketDest>& introductions,
+                             Measure& measured) noexcept {
+  for (; !introductions.empty(); introductions = introductions.subspan(1)) {
+    const PacketDest& next = introductions.front();
+    const std::size_t lists = measured.lists + kMostDestBytes + introduction_bytes(next);
+    if (data_place(lists) > room) return;
+    measured.lists = lists;
+    parts_[static_cast<std::size_t>(next.local)].introduction = &next;
+    ++measured.dests;
   }
-  PacketEntry* const entries = entries_in(room.data());
-  UniqueCursor at = cursor;
+}
+
+/// Most bytes that the range at `at` takes in the lists, its data beginning at `data`.
+std::size_t PacketWriter::list_bytes(const plan::NodeSend& send, const UniqueCursor& at, std::int64_t data,
+                                     unsigned unit) const noexcept {
+  const auto range = static_cast<std::size_t>(at.range);
+  const std::int64_t left = std::min<std::int64_t>(send.lengths[range] - at.within, UINT32_MAX);
+  std::size_t bytes = 0;
+  std::int32_t before = -1;
+  for (std::int64_t d = send.first[range]; d < send.first[range + 1]; ++d) {
+    const plan::Delivery& delivery = send.deliveries[static_cast<std::size_t>(d)];
+    const Part& part = parts_[static_cast<std::size_t>(delivery.local)];
+    const PacketEntry entry{static_cast<std::uint32_t>(data), static_cast<std::uint32_t>(left),
+                            delivery.offset + at.within};
+    if (!part.used()) bytes += kMostDestBytes;
+    bytes += delivery.local == before ? kMostEntryBytes : entry_bytes(part.last, entry, unit);
+    before = delivery.local;
+  }
+  return bytes;
+}
+
+/// How far a packet reaches, and what each receiver has in it.
+void PacketWriter::measure(std::size_t room, const PacketOrder& order, Measure& measured) noexcept {
+  const plan::NodeSend& send = *order.send;
+  Unit unit;
+  for (const std::int64_t number : {send.grain, measured.end.within, order.most, kPacketCut})
+    unit.see(number);
+  while (measured.bytes < order.most) {
+    const UniqueCursor at = measured.end;
+    const auto range = static_cast<std::size_t>(at.range);
+    if (range == send.lengths.size()) break;
+    const std::size_t lists = measured.lists + list_bytes(send, at, measured.bytes, unit.exponent());
+    const std::size_t taken = data_place(lists) + static_cast<std::size_t>(measured.bytes);
+    if (taken >= room) break;
+    const std::int64_t left = std::min(send.lengths[range] - at.within, order.most - measured.bytes);
+    const std::int64_t bytes = cut(left, static_cast<std::int64_t>(room - taken));
+    if (bytes == 0) break;
+    for (std::int64_t d = send.first[range]; d < send.first[range + 1]; ++d) {
+      const plan::Delivery& delivery = send.deliveries[static_cast<std::size_t>(d)];
+      Part& part = parts_[static_cast<std::size_t>(delivery.local)];
+      if (!part.used()) ++measured.dests;
+      ++part.count;
+      part.last = {static_cast<std::uint32_t>(measured.bytes), static_cast<std::uint32_t>(bytes),
+                   delivery.offset + at.within};
+      ++measured.entries;
+    }
+    measured.lists = lists;
+    measured.bytes += bytes;
+    advance(send, measured.end, bytes);
+  }
+}
+
+/// Lists what was measured, from `at` on; returns the bytes times the places that they go to.
+std::int64_t PacketWriter::list(const plan::NodeSend& send, UniqueCursor at, const Measure& measured) {
+  dests_.clear();
+  dests_.reserve(measured.dests);
+  entries_.resize(measured.entries);
+  std::uint32_t first = 0;
+  for (std::size_t local = 0; local < parts_.size(); ++local) {
+    Part& part = parts_[local];
+    if (!part.used()) continue;
+    PacketDest dest{static_cast<std::int32_t>(local), first, part.count};
+    dest.introduces = part.introduction != nullptr;
+    if (dest.introduces) {
+      dest.send_bytes = part.introduction->send_bytes;
+      dest.recv_bytes = part.introduction->recv_bytes;
+    }
+    dests_.push_back(dest);
+    part.next = std::exchange(first, first + part.count);
+  }
   std::int64_t delivered = 0;
   for (std::int64_t done = 0; done < measured.bytes;) {
     const auto range = static_cast<std::size_t>(at.range);
     const std::int64_t bytes = std::min(send.lengths[range] - at.within, measured.bytes - done);
     for (std::int64_t d = send.first[range]; d < send.first[range + 1]; ++d) {
       const plan::Delivery& delivery = send.deliveries[static_cast<std::size_t>(d)];
-      const auto local = static_cast<std::size_t>(delivery.local);
-      entries[counts_[local]++] = {static_cast<std::uint32_t>(done), static_cast<std::uint32_t>(bytes),
-                                   delivery.offset + at.within};
+      entries_[parts_[static_cast<std::size_t>(delivery.local)].next++] = {
+          static_cast<std::uint32_t>(done), static_cast<std::uint32_t>(bytes), delivery.offset + at.within};
     }
     done += bytes;
     delivered += bytes * (send.first[range + 1] - send.first[range]);
     advance(send, at, bytes);
   }
+  return delivered;
+}
+
+Status PacketWriter::write(std::span<std::byte> room, const PacketOrder& order, UniqueCursor& cursor,
+                           std::span<const PacketDest>& introductions, const PacketSource& source,
+                           PacketExtent& extent) noexcept {
+  std::fill(parts_.begin(), parts_.end(), Part());
+  Measure measured;
+  measured.end = cursor;
+  introduce(room.size(), introductions, measured);
+  if (introductions.empty()) measure(room.size(), order, measured);
+  PacketHeader header = order.header;
+  header.bytes = static_cast<std::uint32_t>(measured.bytes);
+  std::int64_t delivered = 0;
+  try {
+    delivered = list(*order.send, cursor, measured);
+  } catch (const std::exception& error) {
+    return {Code::no_memory, error.what()};
+  }
+  std::byte* const data = put_lists(room.data(), header, dests_, entries_);
   device::Ticket ticket = 0;
-  Status status = source.read(send, cursor, room.data() + full.data, full.bytes, stores, ticket);
+  Status status;
+  if (header.bytes > 0) status = source.read(*order.send, cursor, data, header.bytes, order.stores, ticket);
   cursor = measured.end;
-  extent = {full.data + full.bytes, measured.bytes, delivered, ticket};
+  extent = {header.data + header.bytes, measured.bytes, delivered, ticket};
   return status;
 }
 

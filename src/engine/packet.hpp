@@ -3,7 +3,7 @@
 /// the places that they go to. A forwarder hands every receiver its part, as a packet for that receiver
 /// alone.
 ///
-/// In memory: PacketHeader, PacketEntry[entries], PacketDest[dests], padding to a line, data.
+/// In memory: PacketHeader, the lists (packet_lists.hpp), padding, data.
 #pragma once
 
 #include <sys/types.h>
@@ -15,6 +15,7 @@
 
 #include "base/status.hpp"
 #include "device/device.hpp"
+#include "engine/packet_lists.hpp"
 #include "kernels/host.hpp"
 #include "plan/node_send.hpp"
 
@@ -25,49 +26,64 @@ struct PacketHeader {
   std::int32_t source = 0;  ///< rank whose bytes these are
   std::uint32_t dests = 0;
   std::uint32_t entries = 0;
-  std::uint32_t data = 0;  ///< where the data begins, from the header
-  std::uint32_t bytes = 0;
-  std::uint32_t reserved = 0;
+  std::uint32_t lists = 0;  ///< bytes of them
+  std::uint32_t data = 0;   ///< where the data begins, from the header
+  std::uint32_t bytes = 0;  ///< of data
 };
 static_assert(sizeof(PacketHeader) == 32);
 
-/// One receiver and its entries [first, first + count), by ascending PacketEntry::data.
-struct PacketDest {
-  std::int32_t local = 0;  ///< the receiver's place among the ranks of its node
-  std::uint32_t first = 0;
-  std::uint32_t count = 0;
-};
-
-/// `bytes` bytes at `data`, from the packet's data on, are those from `offset` on of what the receiver gets
-/// from the source.
-struct PacketEntry {
-  std::uint32_t data = 0;
-  std::uint32_t bytes = 0;
-  std::int64_t offset = 0;
-};
-
 inline constexpr std::size_t kMinPacketRoom = 4096;
-inline constexpr std::size_t kPacketAlignment = 64;
+inline constexpr std::size_t kPacketAlignment = 16;  ///< of the data in it
+/// Ranges are cut at multiples of this, so that what follows keeps a large unit.
+inline constexpr std::int64_t kPacketCut = 64;
 
-/// A received packet; points into it.
+/// A received packet; `data` points into it. To be used again and again, so that reading allocates nothing.
 struct PacketView {
   PacketHeader header;
-  std::span<const PacketDest> dests;
-  std::span<const PacketEntry> entries;
+  std::vector<PacketDest> dests;
+  std::vector<PacketEntry> entries;
   const std::byte* data = nullptr;
 
   std::span<const PacketEntry> entries_of(const PacketDest& dest) const noexcept {
-    return entries.subspan(dest.first, dest.count);
+    return std::span(entries).subspan(dest.first, dest.count);
   }
 };
 
-/// False where `payload` is not a packet: its parts exceed its size, or its entries its data.
-bool read_packet(const std::byte* payload, std::size_t size, PacketView& view) noexcept;
+/// Status (internal) where `payload` is not a packet: its parts exceed its size, or its entries its data.
+Status read_packet(const std::byte* payload, std::size_t size, PacketView& view) noexcept;
 
-/// Writes into `room`, as a packet for `dest` alone, its entries from byte `within` of number `entry` on, as
-/// many as fit; moves both on. Returns the packet's size. `room` has at least kMinPacketRoom.
-std::size_t write_part(std::span<std::byte> room, const PacketView& packet, const PacketDest& dest,
-                       std::uint32_t& entry, std::uint32_t& within) noexcept;
+/// How much of a receiver's part of a packet has been handed on.
+struct PartCursor {
+  bool introduced = false;   ///< its introduction, if it has one
+  std::uint32_t entry = 0;   ///< the next of its entries
+  std::uint32_t within = 0;  ///< bytes of that
+};
+
+/// Whether nothing is left.
+inline bool at_end(const PacketDest& dest, const PartCursor& cursor) noexcept {
+  return cursor.entry == dest.count && (cursor.introduced || !dest.introduces);
+}
+
+/// Makes packets for one receiver of what others have in common. Keeps scratch memory between packets.
+class PartWriter {
+ public:
+  /// To be called before the parts for `dest` are written. Throws std::bad_alloc.
+  void prepare(const PacketDest& dest);
+  /// Writes into `room`, as a packet for `dest` alone, what `cursor` has not passed, as much as fits; moves
+  /// it on. Returns the packet's size. `room` has at least kMinPacketRoom.
+  std::size_t write(std::span<std::byte> room, const PacketView& packet, const PacketDest& dest,
+                    PartCursor& cursor) noexcept;
+
+ private:
+  struct Copy {
+    std::uint32_t from, to, bytes;
+  };
+  std::uint32_t select(std::size_t room, std::size_t lists, std::span<const PacketEntry> entries,
+                       PartCursor& cursor) noexcept;
+
+  std::vector<PacketEntry> entries_;
+  std::vector<Copy> copies_;
+};
 
 /// A position in the unique bytes of a NodeSend.
 struct UniqueCursor {
@@ -103,34 +119,63 @@ struct PacketSource {
   Status read_by_gpu(std::byte* out, std::size_t bytes, device::Ticket& ticket) const noexcept;
 };
 
+/// What a packet is to be made of.
+struct PacketOrder {
+  PacketHeader header;  ///< exchange and source
+  const plan::NodeSend* send = nullptr;
+  std::int64_t most = 0;  ///< of the unique bytes, from the cursor on
+  kernels::Stores stores = kernels::Stores::cached;
+};
+
 /// Makes packets of a NodeSend for one node. Keeps scratch memory between packets.
 class PacketWriter {
  public:
   /// `local_ranks`: of the receiving node. Throws std::bad_alloc.
-  explicit PacketWriter(std::size_t local_ranks) : counts_(local_ranks) {}
+  explicit PacketWriter(std::size_t local_ranks) : parts_(local_ranks) {}
 
-  /// Writes as many of the next `most` unique bytes into `room` as fit, which is at least one byte where room
-  /// has kMinPacketRoom and no range has more than kMostDeliveries deliveries. Advances `cursor`; sets
-  /// `extent`. Fails where the source cannot be read.
-  Status write(std::span<std::byte> room, const PacketHeader& header, const plan::NodeSend& send,
-               UniqueCursor& cursor, std::int64_t most, const PacketSource& source, kernels::Stores stores,
+  /// Writes as many of the next `order.most` unique bytes into `room` as fit, which is at least one byte
+  /// where room has kMinPacketRoom and no range has more than kMostDeliveries deliveries. Takes introductions
+  /// (of which only the receiver and the sizes matter) from `introductions` first, as many as fit; bytes come
+  /// only once none is left. Moves `cursor` and `introductions` on; sets `extent`. Fails where the source
+  /// cannot be read.
+  Status write(std::span<std::byte> room, const PacketOrder& order, UniqueCursor& cursor,
+               std::span<const PacketDest>& introductions, const PacketSource& source,
                PacketExtent& extent) noexcept;
+  Status write(std::span<std::byte> room, const PacketOrder& order, UniqueCursor& cursor,
+               const PacketSource& source, PacketExtent& extent) noexcept {
+    std::span<const PacketDest> none;
+    return write(room, order, cursor, none, source, extent);
+  }
 
  private:
+  /// What one receiver has in the packet.
+  struct Part {
+    std::uint32_t count = 0;  ///< of entries
+    std::uint32_t next = 0;   ///< where the next of them goes
+    PacketEntry last;
+    const PacketDest* introduction = nullptr;
+    bool used() const noexcept { return count > 0 || introduction != nullptr; }
+  };
   struct Measure {
     UniqueCursor end;
     std::int64_t bytes = 0;
+    std::size_t lists = kUnitBytes;  ///< at most
     std::uint32_t dests = 0, entries = 0;
   };
-  Measure measure(std::size_t room, const plan::NodeSend& send, UniqueCursor cursor,
-                  std::int64_t most) noexcept;
+  void introduce(std::size_t room, std::span<const PacketDest>& introductions, Measure& measured) noexcept;
+  std::size_t list_bytes(const plan::NodeSend& send, const UniqueCursor& at, std::int64_t data,
+                         unsigned unit) const noexcept;
+  void measure(std::size_t room, const PacketOrder& order, Measure& measured) noexcept;
+  std::int64_t list(const plan::NodeSend& send, UniqueCursor at, const Measure& measured);
 
-  std::vector<std::uint32_t> counts_;  // entries of each receiver, then where its next one goes
+  std::vector<Part> parts_;  // by receiver
+  std::vector<PacketDest> dests_;
+  std::vector<PacketEntry> entries_;
 };
 
-/// Deliveries of one range that fit a packet of kMinPacketRoom together with a byte of it.
+/// Deliveries of one range that fit a packet of kMinPacketRoom together with some bytes of it.
 inline constexpr std::int64_t kMostDeliveries =
-    (kMinPacketRoom - sizeof(PacketHeader) - kPacketAlignment - 1) /
-    (sizeof(PacketDest) + sizeof(PacketEntry));
+    (kMinPacketRoom - sizeof(PacketHeader) - kUnitBytes - kPacketAlignment - kPacketCut) /
+    (kMostDestBytes + kMostEntryBytes);
 
 }  // namespace mpix::engine

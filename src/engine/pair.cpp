@@ -228,7 +228,6 @@ Status PairExchange::push_data(Run& run, std::span<std::byte> room) noexcept {
 
 /// Range by range, so that each is read and carried once.
 Status PairExchange::push_packet(Run& run, std::span<std::byte> room) noexcept {
-  const PacketHeader header{run.exchange, run.context->rank};
   try {
     if (run.writer == nullptr) run.writer = std::make_unique<PacketWriter>(1);
   } catch (const std::exception& error) {
@@ -238,9 +237,8 @@ Status PairExchange::push_packet(Run& run, std::span<std::byte> room) noexcept {
   const auto stores = channel().past_caches() ? kernels::Stores::streaming : kernels::Stores::cached;
   PacketExtent extent;
   const PacketSource source{run.send_base, run.context->kernels};
-  if (Status status =
-          run.writer->write(room, header, *repeats_, repeats_cursor_, INT64_MAX, source, stores, extent);
-      !status.ok())
+  const PacketOrder order{{run.exchange, run.context->rank}, repeats_, INT64_MAX, stores};
+  if (Status status = run.writer->write(room, order, repeats_cursor_, source, extent); !status.ok())
     return status;
   const Chunk chunk{run.exchange, sent_, extent.delivered, Payload::packet,
                     static_cast<std::uint32_t>(extent.payload)};
@@ -290,8 +288,10 @@ bool PairExchange::drop_stale(const Run& run, const ChunkView& view) noexcept {
 
 bool PairExchange::pull_packet(Run& run, const ChunkView& view) noexcept {
   PacketView packet;
-  if (!read_packet(view.payload, view.header.payload_bytes, packet) || packet.dests.size() != 1) {
-    run.fail({Code::internal, text("rank ", peer(), " sent a packet that cannot be read")});
+  Status status = read_packet(view.payload, view.header.payload_bytes, packet);
+  if (status.ok() && packet.dests.size() != 1) status = {Code::internal, "a packet is for other ranks"};
+  if (!status.ok()) {
+    run.fail({status.code(), text("from rank ", peer(), ": ", status.message())});
     abandon(run);
     return true;
   }

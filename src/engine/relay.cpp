@@ -12,10 +12,6 @@ using transport::Channel;
 using transport::ChunkView;
 using transport::Payload;
 
-Status bad_packet(int rank) {
-  return {Code::internal, text("rank ", rank, " sent a packet that cannot be read")};
-}
-
 }  // namespace
 
 Relay::Relay(RelayParts parts)
@@ -140,12 +136,16 @@ Status Relay::take_network(Source& from, RelayClient& client, bool& happened) no
     happened = true;
   }
   while (const ChunkView* const chunk = from.channel->chunk()) {
-    PacketView packet;
-    if (!read_packet(chunk->payload, chunk->header.payload_bytes, packet)) return bad_packet(from.rank);
     Status status;
-    if (!hand_out(from, packet, client, happened, status)) return status;
-    client.forwarded(packet.header.exchange, packet.header.bytes);
-    from.dest = from.entry = from.within = 0;
+    if (!std::exchange(from.read, true)) {
+      status = read_packet(chunk->payload, chunk->header.payload_bytes, from.packet);
+      if (!status.ok()) return {status.code(), text("from rank ", from.rank, ": ", status.message())};
+    }
+    if (!hand_out(from, client, happened, status)) return status;
+    client.forwarded(from.packet.header.exchange, from.packet.header.bytes);
+    from.dest = 0;
+    from.part = {};
+    from.read = false;
     from.channel->pop_chunk();
     happened = true;
   }
@@ -153,18 +153,19 @@ Status Relay::take_network(Source& from, RelayClient& client, bool& happened) no
 }
 
 /// Whether every receiver has its part.
-bool Relay::hand_out(Source& from, const PacketView& packet, RelayClient& client, bool& happened,
-                     Status& status) {
-  for (; from.dest < packet.dests.size(); ++from.dest, from.entry = from.within = 0) {
+bool Relay::hand_out(Source& from, RelayClient& client, bool& happened, Status& status) noexcept {
+  const PacketView& packet = from.packet;
+  for (; from.dest < packet.dests.size(); ++from.dest, from.part = {}) {
     const PacketDest& dest = packet.dests[from.dest];
     const auto local = static_cast<std::size_t>(dest.local);
     if (local >= node_channels_.size()) {
-      status = bad_packet(from.rank);
+      status = {Code::internal, text("rank ", from.rank, " sent a packet for a rank that this node has not")};
       return false;
     }
     if (local == self_) {
-      if (client.deliver(packet.header, packet.entries_of(dest), packet.data) == Taken::not_now) return false;
-    } else if (!hand_to(from, packet, dest, happened, status)) {
+      if (client.deliver(packet.header, dest, packet.entries_of(dest), packet.data) == Taken::not_now)
+        return false;
+    } else if (!hand_to(from, dest, happened, status)) {
       return false;
     }
   }
@@ -172,35 +173,42 @@ bool Relay::hand_out(Source& from, const PacketView& packet, RelayClient& client
 }
 
 /// Whether another rank of the node has been given its whole part, in as many packets as that takes.
-bool Relay::hand_to(Source& from, const PacketView& packet, const PacketDest& dest, bool& happened,
-                    Status& status) {
+bool Relay::hand_to(Source& from, const PacketDest& dest, bool& happened, Status& status) noexcept {
+  const PacketView& packet = from.packet;
   const auto local = static_cast<std::size_t>(dest.local);
   memory::Board::Line& line = parts_.board->line(local);
   if (line.started.load(std::memory_order_acquire) < packet.header.exchange) return false;
-  const std::span<const PacketEntry> entries = packet.entries_of(dest);
-  Channel& to = node_channel(local);
-  while (from.entry < entries.size()) {
-    const std::span<std::byte> room = to.chunk_begin(to.chunk_limit());
-    if (room.empty()) return false;
-    std::uint32_t entry = from.entry, within = from.within;
-    const std::size_t payload = write_part(room, packet, dest, entry, within);
-    status = to.chunk_commit(room.data(), {packet.header.exchange, 0, static_cast<std::int64_t>(payload),
-                                           Payload::packet, static_cast<std::uint32_t>(payload)});
-    if (!status.ok()) return false;
-    line.bell.fetch_add(1, std::memory_order_release);
-    from.entry = entry;
-    from.within = within;
-    happened = true;
+  try {
+    part_writer_.prepare(dest);
+    Channel& to = node_channel(local);
+    while (!at_end(dest, from.part)) {
+      const std::span<std::byte> room = to.chunk_begin(to.chunk_limit());
+      if (room.empty()) return false;
+      const std::size_t payload = part_writer_.write(room, packet, dest, from.part);
+      status = to.chunk_commit(room.data(), {packet.header.exchange, 0, static_cast<std::int64_t>(payload),
+                                             Payload::packet, static_cast<std::uint32_t>(payload)});
+      if (!status.ok()) return false;
+      line.bell.fetch_add(1, std::memory_order_release);
+      happened = true;
+    }
+    return true;
+  } catch (const Error& error) {
+    status = error.status();
+  } catch (const std::exception& error) {
+    status = {Code::no_memory, error.what()};
   }
-  return true;
+  return false;
 }
 
 Status Relay::take_node(Channel& from, RelayClient& client, bool& happened) noexcept {
   while (const ChunkView* const chunk = from.chunk()) {
-    PacketView packet;
-    if (!read_packet(chunk->payload, chunk->header.payload_bytes, packet) || packet.dests.size() != 1)
-      return {Code::internal, "a rank of this node sent a packet that cannot be read"};
-    if (client.deliver(packet.header, packet.entries_of(packet.dests[0]), packet.data) == Taken::not_now) {
+    Status status = read_packet(chunk->payload, chunk->header.payload_bytes, node_packet_);
+    if (status.ok() && node_packet_.dests.size() != 1)
+      status = {Code::internal, "a rank of this node sent a packet for others"};
+    if (!status.ok()) return status;
+    const PacketDest& dest = node_packet_.dests.front();
+    if (client.deliver(node_packet_.header, dest, node_packet_.entries_of(dest), node_packet_.data) ==
+        Taken::not_now) {
       more_ = true;
       return {};
     }

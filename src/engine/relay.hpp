@@ -43,8 +43,8 @@ enum class Taken {
 class RelayClient {
  public:
   /// Takes the part of a packet that is for this rank.
-  virtual Taken deliver(const PacketHeader& header, std::span<const PacketEntry> entries,
-                        const std::byte* data) noexcept = 0;
+  virtual Taken deliver(const PacketHeader& header, const PacketDest& dest,
+                        std::span<const PacketEntry> entries, const std::byte* data) noexcept = 0;
   /// Bytes that have come from another node for this one's ranks, and that were sent to another node for one
   /// of them.
   virtual void forwarded(std::uint64_t exchange, std::int64_t bytes) noexcept = 0;
@@ -86,9 +86,10 @@ class Relay {
   struct Source {
     int rank = 0;
     transport::Channel* channel = nullptr;
-    std::uint32_t dest = 0;    // of the packet
-    std::uint32_t entry = 0;   // of the receiver
-    std::uint32_t within = 0;  // bytes of the entry
+    PacketView packet;
+    bool read = false;     // the packet is that at the channel's head
+    std::size_t dest = 0;  // of its receivers
+    PartCursor part;       // of the receiver's
   };
 
   Source& source(int rank);
@@ -96,9 +97,8 @@ class Relay {
   Status take_network(Source& from, RelayClient& client, bool& happened) noexcept;
   Status take_node(transport::Channel& from, RelayClient& client, bool& happened) noexcept;
   Status take_node(RelayClient& client, bool& happened) noexcept;
-  bool hand_out(Source& from, const PacketView& packet, RelayClient& client, bool& happened, Status& status);
-  bool hand_to(Source& from, const PacketView& packet, const PacketDest& dest, bool& happened,
-               Status& status);
+  bool hand_out(Source& from, RelayClient& client, bool& happened, Status& status) noexcept;
+  bool hand_to(Source& from, const PacketDest& dest, bool& happened, Status& status) noexcept;
   transport::Channel& node_channel(std::size_t local);
 
   RelayParts parts_;
@@ -110,6 +110,8 @@ class Relay {
   std::vector<std::uint64_t> seen_finished_;
   std::uint64_t bell_ = 0;
   bool more_ = false;  // packets were left in a node channel
+  PacketView node_packet_;
+  PartWriter part_writer_;
   std::optional<ErrandDesk> desk_;
   bool knows_attach_ = false;
 };

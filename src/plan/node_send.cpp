@@ -79,6 +79,13 @@ Blocks NodeSend::blocks() const noexcept {
   return blocks;
 }
 
+void NodeSend::find_grain() noexcept {
+  std::int64_t bits = 0;
+  for (const std::int64_t length : lengths) bits |= length;
+  for (const Delivery& delivery : deliveries) bits |= delivery.offset;
+  grain = std::max(bits & -bits, std::int64_t{1});
+}
+
 std::int64_t NodeSend::memory() const noexcept {
   return static_cast<std::int64_t>(
       sizeof(NodeSend) + (offsets.capacity() + lengths.capacity() + first.capacity()) * sizeof(std::int64_t) +

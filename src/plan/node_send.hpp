@@ -33,6 +33,11 @@ struct NodeSend {
   std::vector<Delivery> deliveries;  ///< of one range in the order of the parts, then of their streams
   std::int64_t unique_bytes = 0;     ///< sum of lengths
   std::int64_t total_bytes = 0;      ///< over all receivers
+  std::int64_t grain = 1;            ///< a power of two that all lengths and all deliveries' offsets are
+                                     ///< multiples of
+
+  /// Sets `grain` to the largest.
+  void find_grain() noexcept;
 
   /// The unique ranges, as segments; valid while this lives.
   kernels::Blocks blocks() const noexcept;

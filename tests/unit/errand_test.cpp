@@ -44,10 +44,10 @@ class Wire final : public transport::Channel {
   Status chunk_commit(const std::byte*, const transport::Chunk& chunk) noexcept override {
     if (broken) return {Code::peer, "broken"};
     PacketView packet;
-    EXPECT_TRUE(read_packet(memory_.data(), chunk.payload_bytes, packet));
+    EXPECT_TRUE(read_packet(memory_.data(), chunk.payload_bytes, packet).ok());
     EXPECT_EQ(packet.header.source, 17);
     for (const PacketDest& dest : packet.dests)
-      (*received_)[static_cast<std::size_t>(dest.local)].take(packet.entries_of(dest), packet.data);
+      (*received_)[static_cast<std::size_t>(dest.local)].take(dest, packet.entries_of(dest), packet.data);
     bytes += chunk.bytes;
     return {};
   }

@@ -57,9 +57,16 @@ struct NodeTraffic {
 struct Received {
   std::vector<std::byte> bytes;
   std::vector<int> times;
+  int introductions = 0;
+  std::int64_t send_bytes = 0, recv_bytes = 0;
 
   explicit Received(std::size_t size) : bytes(size), times(size) {}
-  void take(std::span<const PacketEntry> entries, const std::byte* data) {
+  void take(const PacketDest& dest, std::span<const PacketEntry> entries, const std::byte* data) {
+    if (dest.introduces) {
+      ++introductions;
+      send_bytes = dest.send_bytes;
+      recv_bytes = dest.recv_bytes;
+    }
     for (const PacketEntry& entry : entries) {
       ASSERT_GE(entry.offset, 0);
       ASSERT_LE(entry.offset + entry.bytes, static_cast<std::int64_t>(bytes.size()));
