@@ -143,6 +143,7 @@ void PairExchange::accept(Run& run, const AnnouncementView& view) noexcept {
     received_ = theirs.inline_bytes;
   } else if (receiving_ && recv_total() > 0 && (theirs.abilities & transport::kForwards) == 0) {
     channel().expect(recv_total());
+    expected_ = recv_total();
   }
   if (sending_ && sent_ < send_total() && sender_ == nullptr) choose_reach(run, theirs.abilities);
 }
@@ -282,7 +283,10 @@ bool PairExchange::pull(Run& run) noexcept {
 /// Pops the oldest chunk if it is of an exchange that was given up here.
 bool PairExchange::drop_stale(const Run& run, const ChunkView& view) noexcept {
   const bool stale = view.header.exchange < run.exchange && link_->living.is_next(run.exchange);
-  if (stale) channel().pop_chunk();
+  if (stale) {
+    channel().expect(view.header.bytes);  // was not, any more
+    channel().pop_chunk();
+  }
   return stale;
 }
 
@@ -443,6 +447,8 @@ void PairExchange::abandon(const Run& run) noexcept {
   link_->living.leave(run.exchange);
   abandon_gpu(run);
   reading_.reset();
+  if (expected_ > 0) channel().expect(received_ - chunk_done_ - expected_);
+  expected_ = 0;
   done_ = true;
 }
 

@@ -139,6 +139,7 @@ class PairExchange {
   bool announced_ = false, met_ = false, done_ = false;
   bool sending_ = true, receiving_ = true;  // false once complete or refused
   std::int64_t sent_ = 0, received_ = 0;
+  std::int64_t expected_ = 0;  ///< in chunks, as the channel knows
   std::int64_t unwanted_ = 0;  ///< bytes in packets still to come, of a message that is refused
   kernels::Cursor send_cursor_, recv_cursor_;
   std::size_t chunk_bytes_ = 0;

@@ -101,7 +101,8 @@ class Channel {
   /// done before). True at once where the payload was copied or is kept by the transport.
   virtual bool flushed() noexcept = 0;
 
-  /// Says that `bytes` more are wanted from the peer as chunks; a network transport grants credit by it.
+  /// Says that `bytes` more are wanted from the peer as chunks, or (below 0) fewer than was said; a network
+  /// transport grants credit by it.
   virtual void expect(std::int64_t bytes) noexcept = 0;
   /// The oldest unread chunk, in the sender's order, or of those behind it number `ahead`; null while there
   /// is none. The view holds until the next call, the payload until the chunk is popped.

@@ -2,6 +2,7 @@
 #include "transport/ucx/budget.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace mpix::transport::ucx {
 namespace {
@@ -13,7 +14,11 @@ constexpr std::uint64_t kLeastWindow = 2;
 void ReceiveBudget::expect(Demand& demand, std::int64_t bytes) noexcept {
   demand.remaining += bytes;
   changed_ = true;
-  if (demand.listed) return;
+  if (demand.standing == 0 && may_stand_ >= kStanding) {
+    demand.standing = kStanding;
+    may_stand_ -= kStanding;
+  }
+  if (demand.listed || demand.remaining <= 0) return;
   demand.listed = true;
   waiting_.push_back(&demand);  // within what reserve() made room for
 }
@@ -22,13 +27,7 @@ void ReceiveBudget::arrived(Demand& demand, std::int64_t bytes) noexcept {
   ++demand.arrived;
   demand.remaining -= bytes;
   pacer_.arrived(bytes);
-  left_way(demand.chunk_bytes);
-}
-
-void ReceiveBudget::left_way(std::uint64_t bytes) noexcept {
-  on_way_ -= static_cast<std::int64_t>(bytes);
   changed_ = true;
-  if (on_way_ == 0) pacer_.idle();
 }
 
 void ReceiveBudget::popped(Demand& demand) noexcept {
@@ -39,12 +38,18 @@ void ReceiveBudget::popped(Demand& demand) noexcept {
 
 void ReceiveBudget::withdraw(Demand& demand) noexcept {
   free_ += demand.granted - demand.popped;
-  left_way((demand.granted - demand.arrived) * demand.chunk_bytes);
+  may_stand_ += std::exchange(demand.standing, 0);
   demand.arrived = demand.popped = demand.granted;
   demand.remaining = 0;
   changed_ = true;
   std::erase(waiting_, &demand);
   demand.listed = false;
+}
+
+/// Whether what was expected is on its way.
+bool ReceiveBudget::under_way() const noexcept {
+  return std::any_of(waiting_.begin(), waiting_.end(),
+                     [](const Demand* demand) { return demand->remaining > 0 && demand->coming() > 0; });
 }
 
 /// Chunks that an account may hold at most, so that those of peers that are slow to send do not keep the
@@ -54,25 +59,26 @@ std::uint64_t ReceiveBudget::share_of_window(std::uint64_t chunk) const noexcept
   return std::clamp<std::uint64_t>(most, kLeastWindow, window_);
 }
 
-/// Chunks that the account lacks to be able to send what remains.
+std::uint64_t ReceiveBudget::next_chunk_bytes(const Demand& demand) const noexcept {
+  const auto chunk = static_cast<std::uint64_t>(pacer_.chunk());
+  return demand.coming() > demand.standing ? std::min(demand.chunk_bytes, chunk) : chunk;
+}
+
+/// Chunks that the account lacks to be able to send what remains; towards its end, also those that stay.
 std::uint64_t ReceiveBudget::wanted(const Demand& demand) const noexcept {
   if (demand.remaining <= 0) return 0;
-  const std::uint64_t coming = demand.granted - demand.arrived;
-  const std::uint64_t held = demand.granted - demand.popped;
-  const auto chunk = static_cast<std::uint64_t>(pacer_.chunk());
-  const std::uint64_t bytes = coming > 0 ? std::min(demand.chunk_bytes, chunk) : chunk;
+  const std::uint64_t bytes = next_chunk_bytes(demand);
   const std::uint64_t needed = (static_cast<std::uint64_t>(demand.remaining) + bytes - 1) / bytes;
-  const std::uint64_t window = share_of_window(bytes);
-  if (needed <= coming || held >= window) return 0;
-  return std::min(needed - coming, window - held);
+  const std::uint64_t held = demand.granted - demand.popped, window = share_of_window(bytes);
+  const bool ends = needed < window + demand.standing;
+  const std::uint64_t coming = ends ? needed + demand.standing : needed;
+  const std::uint64_t most = ends ? window + 2 * demand.standing : window;
+  if (coming <= demand.coming() || held >= most) return 0;
+  return std::min(coming - demand.coming(), most - held);
 }
 
 void ReceiveBudget::grant_one(Demand& demand) noexcept {
-  const std::uint64_t coming = demand.granted - demand.arrived;
-  const auto chunk = static_cast<std::uint64_t>(pacer_.chunk());
-  const std::uint64_t bytes = coming > 0 ? std::min(demand.chunk_bytes, chunk) : chunk;
-  on_way_ += static_cast<std::int64_t>((coming + 1) * bytes - coming * demand.chunk_bytes);
-  demand.chunk_bytes = bytes;
+  demand.chunk_bytes = next_chunk_bytes(demand);
   ++demand.granted;
   --free_;
 }

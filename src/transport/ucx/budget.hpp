@@ -22,24 +22,36 @@ struct Demand {
   std::uint64_t popped = 0;
   std::uint64_t told = 0;         ///< of `granted`, what grant() has reported
   std::uint64_t chunk_bytes = 0;  ///< the peer's chunks are as long, but for those that end a message
+  std::uint64_t standing = 0;     ///< chunks that stay granted when nothing more is expected
   bool listed = false;            ///< in the budget's list
+
+  std::uint64_t coming() const noexcept { return granted - arrived; }
 };
 
-/// A grant is made only for bytes that the peer has announced, so it is used by a peer that is sending; and
-/// never for more chunks than those bytes fill, so none is left over: a channel's chunks get longer only
-/// while none is on its way. Channels take turns.
+/// Grants are made for bytes that the peer has announced, so they are used by peers that are sending, and for
+/// no more chunks than those bytes fill. Beyond these, the first few channels that receive anything keep a
+/// standing grant, with which a peer begins its next message without waiting for an answer. Channels take
+/// turns. A channel's chunks get longer only while no more than its standing grant is on its way, so that
+/// nothing else is left over.
 class ReceiveBudget {
  public:
-  /// `slots` chunks of `slot_bytes` in all, of which one channel gets at most `window`.
+  /// Chunks of one channel's standing grant; of all chunks, one in kStandingShare may be granted so.
+  static constexpr std::uint64_t kStanding = 2;
+  static constexpr std::size_t kStandingShare = 4;
+
+  /// `slots` chunks of `slot_bytes` in all, of which one channel gets at most `window`, its standing grant
+  /// aside.
   ReceiveBudget(std::size_t slots, std::size_t slot_bytes, std::size_t window) noexcept
       : slot_bytes_(slot_bytes),
         window_(window),
         free_(slots),
+        may_stand_(slots / kStandingShare),
         pacer_(static_cast<std::int64_t>(slot_bytes)) {}
 
   /// Makes room for `demands` channels in all, so that nothing later allocates.
   void reserve(std::size_t demands) { waiting_.reserve(demands); }
 
+  /// `bytes` more will come; less than 0: fewer than was said before.
   void expect(Demand& demand, std::int64_t bytes) noexcept;
   void arrived(Demand& demand, std::int64_t bytes) noexcept;
   void popped(Demand& demand) noexcept;
@@ -51,7 +63,10 @@ class ReceiveBudget {
   void grant(Granted granted, Pacer::Clock::time_point (*now)() = Pacer::Clock::now) noexcept {
     if (!changed_) return;
     changed_ = false;
-    pacer_.look(now());
+    if (under_way())
+      pacer_.look(now());
+    else
+      pacer_.idle();
     while (grant_round()) {
     }
     for (Demand* demand : waiting_)
@@ -67,16 +82,17 @@ class ReceiveBudget {
   std::size_t slot_bytes() const noexcept { return slot_bytes_; }
 
  private:
+  bool under_way() const noexcept;
+  std::uint64_t next_chunk_bytes(const Demand& demand) const noexcept;
   std::uint64_t wanted(const Demand& demand) const noexcept;
   std::uint64_t share_of_window(std::uint64_t chunk) const noexcept;
   void grant_one(Demand& demand) noexcept;
-  void left_way(std::uint64_t bytes) noexcept;
   bool grant_round() noexcept;
   void drop_satisfied() noexcept;
 
   std::size_t slot_bytes_, window_, free_;
+  std::size_t may_stand_;  ///< chunks of standing grants that may still be made
   Pacer pacer_;
-  std::int64_t on_way_ = 0;  ///< bytes of chunks that were granted and have not arrived
   bool changed_ = false;
   std::size_t next_ = 0;
   std::vector<Demand*> waiting_;
