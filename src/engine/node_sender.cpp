@@ -30,7 +30,7 @@ NodeSender::NodeSender(const NodeRoute& route, std::size_t index)
     lanes_[i].position = position;
     position += route.lanes[i].bytes;
   }
-  errands_.reserve(memory::Board::kErrands * route.helper_targets.size());
+  errands_.reserve(route.most_errands);
 }
 
 bool NodeSender::step(Run& run) noexcept {
@@ -120,7 +120,7 @@ bool NodeSender::push(Run& run, const NodeRoute::Lane& lane, Progress& progress)
 bool NodeSender::ask_for_help(Run& run) noexcept {
   bool happened = false;
   for (Progress& progress : lanes_) {
-    while (progress.left - progress.announced >= kShortestPortion && errands_.size() < errands_.capacity()) {
+    while (progress.left - progress.announced >= kShortestPortion && errands_.size() < route_->most_errands) {
       const std::optional<ErrandDesk::Claim> claim = run.context->relay->desk()->claim(run.exchange);
       if (!claim) return happened;
       leave_errand(run, *claim, progress);

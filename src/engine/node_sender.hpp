@@ -31,6 +31,7 @@ struct NodeRoute {
   /// For each rank of the own node, the rank of the other one to which it sends what it helps with. Empty
   /// where nobody helps.
   std::vector<int> helper_targets;
+  std::size_t most_errands = 0;  ///< left to them at a time: they are to serve all nodes alike
 };
 
 class NodeSender {

@@ -98,7 +98,7 @@ bool PairExchange::step(Run& run) noexcept {
     if (sender_ != nullptr && sender_->done()) sent_ = send_total();
     if (sending_ && sent_ < send_total() && sender_ == nullptr)
       happened |= run.send_gpu && !exports() ? push_gpu(run) : push(run);
-    if (receiving_ && received_ < recv_total()) happened |= pull(run);
+    if (receiving_ && !done_ && received_ < recv_total()) happened |= pull(run);
   }
   update_done(run);
   return happened;
@@ -447,7 +447,8 @@ void PairExchange::abandon(const Run& run) noexcept {
   link_->living.leave(run.exchange);
   abandon_gpu(run);
   reading_.reset();
-  if (expected_ > 0) channel().expect(received_ - chunk_done_ - expected_);
+  const std::int64_t missing = expected_ - (received_ - chunk_done_);
+  if (expected_ > 0 && missing > 0) channel().expect(-missing);
   expected_ = 0;
   done_ = true;
 }

@@ -120,6 +120,10 @@ void Engine::add_routes(BoundPlan& bound) {
       route.helper_targets = find_helper_targets(own_ranks, nodes.ranks(node));
     bound.routes.push_back(std::move(route));
   }
+  for (NodeRoute& route : bound.routes)
+    if (!route.helper_targets.empty())
+      route.most_errands = (route.helper_targets.size() - 1) *
+                           std::max(memory::Board::kErrands / bound.routes.size(), std::size_t{1});
 }
 
 void Engine::add_repeats(BoundPlan& bound) const {

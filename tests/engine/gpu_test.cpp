@@ -151,7 +151,9 @@ TEST_F(GpuEngineTest, OnStream) {
     for (const int rank : {0, 2}) world.start(rank, tasks[at(rank)]);
     world.start(1, tasks[1], false, {gpus.mark(&stream), gpus.hold(&stream)});
     for (int i = 0; i < 300; ++i) world.step(rng.index(3));
-    EXPECT_TRUE(stream.held);
+    const bool idle =
+        tasks[1].send_layout->bytes() + tasks[1].recv_layout->bytes() == 0;  // has nothing to do
+    EXPECT_TRUE(stream.held || idle);
     EXPECT_TRUE(tasks[1].recv == before) << "received before the stream was there";
     tasks[1].send = sent;
     stream.reached = true;

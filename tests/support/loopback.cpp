@@ -143,7 +143,7 @@ std::uint64_t LoopbackChannel::chunks_drained() noexcept {
 }
 
 void LoopbackChannel::expect(std::int64_t bytes) noexcept {
-  if (bytes <= 0) breach("expect of nothing");
+  if (bytes == 0) breach("expect of nothing");
   const std::lock_guard guard(in_.mutex);
   in_.credit += bytes;
 }

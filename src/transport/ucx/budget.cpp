@@ -55,7 +55,7 @@ bool ReceiveBudget::under_way() const noexcept {
 /// Chunks that an account may hold at most, so that those of peers that are slow to send do not keep the
 /// others from it.
 std::uint64_t ReceiveBudget::share_of_window(std::uint64_t chunk) const noexcept {
-  const auto most = static_cast<std::uint64_t>(pacer_.most()) / (chunk * waiting_.size());
+  const auto most = static_cast<std::uint64_t>(pacer_.most()) / (chunk * waiting_.size()) + 1;
   return std::clamp<std::uint64_t>(most, kLeastWindow, window_);
 }
 
