@@ -9,6 +9,8 @@ using Mark = memory::Board::Errand;
 
 std::optional<ErrandDesk::Claim> ErrandDesk::claim(std::uint64_t exchange) noexcept {
   const std::size_t ranks = board_->ranks();
+  for (std::size_t local = 0; local < ranks; ++local)
+    if (line(local).idle.load(std::memory_order_acquire) + 1 < exchange) return {};
   for (std::size_t i = 0; i < ranks; ++i) {
     const std::size_t helper = (self_ + 1 + next_ + i) % ranks;
     if (helper == self_ || line(helper).idle.load(std::memory_order_acquire) < exchange) continue;

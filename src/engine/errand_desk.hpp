@@ -30,7 +30,8 @@ class ErrandDesk {
   enum class State { pending, done, failed };
 
   /// Claims an errand of a rank that has sent all that it has in `exchange`; leave() has to follow. The ranks
-  /// take turns. Empty where there is none.
+  /// take turns. Empty where there is none, or where a rank still has something to send in an earlier
+  /// exchange: that may become an errand of the same helper, and must not come after this one.
   std::optional<Claim> claim(std::uint64_t exchange) noexcept;
   /// Where it is to be written.
   std::span<std::byte> room(const Claim& claim) const noexcept;

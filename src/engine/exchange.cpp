@@ -35,7 +35,10 @@ void Exchange::start(std::uint64_t number, std::shared_ptr<const BoundPlan> plan
   senders_.clear();
   senders_.reserve(bound_->routes.size());
   const std::size_t pairs = bound_->links.size();
-  for (const NodeRoute& route : bound_->routes) senders_.emplace_back(route, pairs + 1 + senders_.size());
+  for (const NodeRoute& route : bound_->routes) {
+    senders_.emplace_back(route, pairs + 1 + senders_.size());
+    senders_.back().enter(run_);
+  }
   live_.clear();
   live_.reserve(pairs);
   for (std::size_t i = 0; i < pairs; ++i) {

@@ -33,6 +33,10 @@ NodeSender::NodeSender(const NodeRoute& route, std::size_t index)
   errands_.reserve(route.most_errands);
 }
 
+void NodeSender::enter(const Run& run) {
+  for (const NodeRoute::Lane& lane : route_->lanes) lane.turns->join(run.exchange);
+}
+
 bool NodeSender::step(Run& run) noexcept {
   if (done_ || !run.open) return false;
   bool happened = false, left = false;
@@ -55,9 +59,12 @@ bool NodeSender::step(Run& run, const NodeRoute::Lane& lane, Progress& progress)
     happened = progress.filling.commit(*lane.channel, *run.send_gpu.queue, status);
     if (!status.ok()) return fail(run, status);
   }
-  if (progress.left == 0) return happened;
-  happened |= announce(run, lane, progress);
-  return (progress.announced > 0 && push(run, lane, progress)) || happened;
+  if (progress.left > 0) {
+    happened |= announce(run, lane, progress);
+    if (progress.announced > 0 && lane.turns->is_next(run.exchange)) happened |= push(run, lane, progress);
+  }
+  if (progress.left == 0 && progress.filling.size() == 0) lane.turns->leave(run.exchange);
+  return happened;
 }
 
 /// Whether other ranks send for this one: they cannot read the memory of its GPU.
@@ -172,6 +179,7 @@ bool NodeSender::collect_errands(Run& run) noexcept {
 void NodeSender::abandon(const Run& run) noexcept {
   done_ = true;
   for (std::size_t i = 0; i < lanes_.size(); ++i) {
+    route_->lanes[i].turns->leave(run.exchange);
     if (lanes_[i].filling.size() == 0) continue;
     run.send_gpu.queue->wait();
     lanes_[i].filling.cancel(*route_->lanes[i].channel);

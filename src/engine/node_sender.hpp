@@ -20,6 +20,9 @@ struct NodeRoute {
   struct Lane {
     int rank = 0;
     transport::Channel* channel = nullptr;
+    /// A forwarder takes packets in their order and keeps them until their receivers have started the
+    /// exchange, so those of an earlier one must come first.
+    Turns* turns = nullptr;
     UniqueCursor start;
     std::int64_t bytes = 0;
   };
@@ -40,6 +43,8 @@ class NodeSender {
   NodeSender(const NodeRoute& route, std::size_t index);
 
   const NodeRoute& route() const noexcept { return *route_; }
+  /// Joins the lanes' queues; in the order of the exchanges' numbers. Throws std::bad_alloc.
+  void enter(const Run& run);
   /// Sends what can be sent now; returns whether that was anything.
   bool step(Run& run) noexcept;
   /// Everything has left this rank.

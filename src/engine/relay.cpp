@@ -27,6 +27,10 @@ Channel& Relay::network_channel(int rank) {
   return *source(rank).channel;
 }
 
+Turns& Relay::turns(int rank) {
+  return source(rank).turns;
+}
+
 Relay::Source& Relay::source(int rank) {
   const auto known = by_rank_.find(rank);
   if (known != by_rank_.end()) return *known->second;

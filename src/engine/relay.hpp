@@ -64,6 +64,8 @@ class Relay {
   bool devices_differ() const noexcept { return parts_.devices_differ; }
   /// Packets to `rank` on another node. Throws Error (peer, no_memory).
   transport::Channel& network_channel(int rank);
+  /// In which the exchanges send by it.
+  Turns& turns(int rank);
 
   /// This rank has started the exchange, and all before it.
   void started(std::uint64_t exchange) noexcept;
@@ -86,6 +88,7 @@ class Relay {
   struct Source {
     int rank = 0;
     transport::Channel* channel = nullptr;
+    Turns turns;
     PacketView packet;
     bool read = false;     // the packet is that at the channel's head
     std::size_t dest = 0;  // of its receivers

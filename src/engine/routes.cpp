@@ -115,7 +115,10 @@ void Engine::add_routes(BoundPlan& bound) {
     const auto shares = plan::lane_shares(source, node, static_cast<int>(route.local_ranks),
                                           route.send.unique_bytes, kShortestLane);
     route.lanes = make_lanes(route.send, shares, nodes.ranks(node));
-    for (NodeRoute::Lane& lane : route.lanes) lane.channel = &relay_->network_channel(lane.rank);
+    for (NodeRoute::Lane& lane : route.lanes) {
+      lane.channel = &relay_->network_channel(lane.rank);
+      lane.turns = &relay_->turns(lane.rank);
+    }
     if (helpers && own_ranks > 1 && route.send.unique_bytes >= least_helped)
       route.helper_targets = find_helper_targets(own_ranks, nodes.ranks(node));
     bound.routes.push_back(std::move(route));

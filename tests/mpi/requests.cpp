@@ -239,6 +239,20 @@ MPI_TEST(blocking_while_others_are_in_flight) {
 }
 
 /// Nobody waits for the exchange any more; it must go on while its ranks call the library.
+/// What is sent ahead must not stand in the way of what others still wait for.
+MPI_TEST(some_ranks_ahead_of_others) {
+  std::deque<Running> exchanges;
+  for (int i = 0; i < 4; ++i)
+    exchanges.emplace_back(t, t.comm, Volume{.unit = 64, .most = 3'000'000, .density = 100, .exact = true});
+  const bool ahead = t.own.chance(50);
+  for (Running& exchange : exchanges) {
+    exchange.start();
+    if (!ahead) OK(MPI_Wait(&exchange.request, MPI_STATUS_IGNORE));
+  }
+  for (Running& exchange : exchanges) OK(MPI_Wait(&exchange.request, MPI_STATUS_IGNORE));
+  verify_all(exchanges, "some ahead");
+}
+
 MPI_TEST(request_freed_while_active) {
   need_progress_in_mpi();  // nobody waits for the request any more
   Running exchange(t, t.comm, {.most = 100000, .density = 100, .exact = true});

@@ -113,6 +113,7 @@ TEST_P(Errands, EveryByteReachesEachOfItsPlacesOnce) {
     const memory::Board board(2);
     ErrandDesk loaded(board, 0), idle(board, 1);
     idle.idle(3);
+    loaded.idle(2);
     const PacketSource source{buffer_, context_.kernels};
     const PacketSource* const carried = GetParam() == Way::carried ? &source : nullptr;
     UniqueCursor cursor;
@@ -173,6 +174,7 @@ TEST_P(Errands, FailuresReachWhoeverLeftThem) {
   const memory::Board board(2);
   ErrandDesk loaded(board, 0), idle(board, 1);
   idle.idle(3);
+  loaded.idle(2);
   const auto claim = loaded.claim(3);
   ASSERT_TRUE(claim);
   const PacketSource source{buffer_, context_.kernels};
@@ -199,6 +201,10 @@ TEST(ErrandDesk, OnlyIdleRanksAreClaimedInTurn) {
   EXPECT_FALSE(loaded.claim(7));
   idle.idle(7);
   late.idle(6);
+  loaded.idle(6);
+  other.idle(5);
+  EXPECT_FALSE(loaded.claim(7)) << "a rank has something of an earlier exchange";
+  other.idle(6);
   EXPECT_FALSE(idle.claim(7)) << "a rank does not claim itself";
   std::vector<std::size_t> numbers;
   for (std::size_t i = 0; i < memory::Board::kErrands; ++i) {
