@@ -8,6 +8,10 @@ namespace mpix::transport::ucx {
 namespace {
 
 constexpr std::uint64_t kLeastWindow = 2;
+/// Time without any chunk being popped after which more is granted than there is room for; and how long such
+/// chunks are.
+constexpr auto kPatience = std::chrono::milliseconds(50);
+constexpr std::uint64_t kRescueChunk = 32 << 10;
 
 }  // namespace
 
@@ -32,12 +36,19 @@ void ReceiveBudget::arrived(Demand& demand, std::int64_t bytes) noexcept {
 
 void ReceiveBudget::popped(Demand& demand) noexcept {
   ++demand.popped;
-  ++free_;
+  give_back(1);
+  starving_ = false;
   changed_ = true;
 }
 
+void ReceiveBudget::give_back(std::size_t chunks) noexcept {
+  const std::size_t repaid = std::min(overdrawn_, chunks);
+  overdrawn_ -= repaid;
+  free_ += chunks - repaid;
+}
+
 void ReceiveBudget::withdraw(Demand& demand) noexcept {
-  free_ += demand.granted - demand.popped;
+  give_back(demand.granted - demand.popped);
   may_stand_ += std::exchange(demand.standing, 0);
   demand.arrived = demand.popped = demand.granted;
   demand.remaining = 0;
@@ -96,6 +107,25 @@ bool ReceiveBudget::grant_round() noexcept {
     given = true;
   }
   return given;
+}
+
+void ReceiveBudget::rescue(Pacer::Clock::time_point now) noexcept {
+  const auto has_nothing = [](const Demand* demand) {
+    return demand->remaining > 0 && demand->granted == demand->popped;
+  };
+  if (free_ > 0 || std::none_of(waiting_.begin(), waiting_.end(), has_nothing)) {
+    starving_ = false;
+  } else if (!std::exchange(starving_, true)) {
+    starving_since_ = now;
+  } else if (now - starving_since_ >= kPatience) {
+    starving_since_ = now;
+    for (Demand* const demand : waiting_) {
+      if (!has_nothing(demand)) continue;
+      demand->chunk_bytes = std::min<std::uint64_t>(kRescueChunk, slot_bytes_);
+      ++demand->granted;
+      ++overdrawn_;
+    }
+  }
 }
 
 void ReceiveBudget::drop_satisfied() noexcept {

@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <utility>
 #include <vector>
 
 #include "transport/ucx/pacer.hpp"
@@ -31,8 +32,10 @@ struct Demand {
 /// Grants are made for bytes that the peer has announced, so they are used by peers that are sending, and for
 /// no more chunks than those bytes fill. Beyond these, the first few channels that receive anything keep a
 /// standing grant, with which a peer begins its next message without waiting for an answer. Channels take
-/// turns. A channel's chunks get longer only while no more than its standing grant is on its way, so that
-/// nothing else is left over.
+/// turns. Where all memory is held for some time by chunks that nobody takes (those of an exchange that their
+/// receivers have not started, say, because they wait for another peer in an earlier one), each other channel
+/// gets a short chunk beyond it. A channel's chunks get longer only while no more than its standing grant is
+/// on its way, so that nothing else is left over.
 class ReceiveBudget {
  public:
   /// Chunks of one channel's standing grant; of all chunks, one in kStandingShare may be granted so.
@@ -61,14 +64,17 @@ class ReceiveBudget {
   /// Gives out what is free; calls `granted(demand)` for each account that got something.
   template <typename Granted>
   void grant(Granted granted, Pacer::Clock::time_point (*now)() = Pacer::Clock::now) noexcept {
-    if (!changed_) return;
-    changed_ = false;
-    if (under_way())
-      pacer_.look(now());
-    else
-      pacer_.idle();
-    while (grant_round()) {
+    if (!changed_ && !starving_) return;
+    const Pacer::Clock::time_point time = now();
+    if (std::exchange(changed_, false)) {
+      if (under_way())
+        pacer_.look(time);
+      else
+        pacer_.idle();
+      while (grant_round()) {
+      }
     }
+    rescue(time);
     for (Demand* demand : waiting_)
       if (demand->granted != demand->told) {
         demand->told = demand->granted;
@@ -82,17 +88,22 @@ class ReceiveBudget {
   std::size_t slot_bytes() const noexcept { return slot_bytes_; }
 
  private:
+  void give_back(std::size_t chunks) noexcept;
   bool under_way() const noexcept;
   std::uint64_t next_chunk_bytes(const Demand& demand) const noexcept;
   std::uint64_t wanted(const Demand& demand) const noexcept;
   std::uint64_t share_of_window(std::uint64_t chunk) const noexcept;
   void grant_one(Demand& demand) noexcept;
   bool grant_round() noexcept;
+  void rescue(Pacer::Clock::time_point now) noexcept;
   void drop_satisfied() noexcept;
 
   std::size_t slot_bytes_, window_, free_;
   std::size_t may_stand_;  ///< chunks of standing grants that may still be made
   Pacer pacer_;
+  std::size_t overdrawn_ = 0;  ///< chunks granted by rescue(), until as many have been popped
+  bool starving_ = false;      ///< nothing is free, and somebody has nothing, since starving_since_
+  Pacer::Clock::time_point starving_since_;
   bool changed_ = false;
   std::size_t next_ = 0;
   std::vector<Demand*> waiting_;

@@ -115,12 +115,17 @@ ucs_status_t UcxWorker::receive_chunk(const ChunkMessage& message, void* data, s
 /// Lets the rendezvous protocol write into a slot of this rank; credit guarantees that one is free.
 ucs_status_t UcxWorker::fetch_chunk(UcxChannel& channel, const ChunkMessage& message, void* data,
                                     std::size_t bytes) noexcept {
+  Slot* slot = nullptr;
   try {
     if (fetches_.size() == 0) fetches_.add(*this, context_, chunk_slots_, chunk_bytes_);
+    slot = fetches_.take(channel);
+    if (slot == nullptr) {  // credit was given beyond the slots
+      fetches_.add(*this, context_, 1, chunk_bytes_);
+      slot = fetches_.take(channel);
+    }
   } catch (const std::exception&) {
     failed_ = true;
   }
-  Slot* const slot = fetches_.take(channel);
   if (slot == nullptr) {
     channel.lose_chunk();
     return UCS_OK;
