@@ -68,6 +68,11 @@ std::int64_t recv_peers(const plan_ns::Plan& plan) {
   return std::count_if(plan.pairs.begin(), plan.pairs.end(), receives) + (receives(plan.self) ? 1 : 0);
 }
 
+std::int64_t aggregated_nodes(const engine::BoundPlan& bound) {
+  const auto aggregated = [](const engine::NodeRoute& route) { return !route.introductions.empty(); };
+  return std::count_if(bound.routes.begin(), bound.routes.end(), aggregated);
+}
+
 MPIX_Layout_stats stats_of(PlanState& state) {
   const plan_ns::Plan& plan = state.bound->plan;
   MPIX_Layout_stats stats{};
@@ -98,6 +103,8 @@ MPIX_Layout_stats stats_of(PlanState& state) {
   stats.gpu_launches = state.traffic.launches;
   stats.gpu_imported_bytes = state.traffic.imported;
   stats.gpu_bounced_bytes = state.traffic.bounced;
+  stats.aggregated_nodes = aggregated_nodes(*state.bound);
+  stats.net_messages = state.traffic.messages;
   return stats;
 }
 

@@ -28,8 +28,10 @@ const Names<Check> kChecks = {{"basic", Check::basic}, {"full", Check::full}};
 const Names<Choice> kChoices = {{"off", Choice::off}, {"auto", Choice::automatic}, {"on", Choice::on}};
 const Names<bool> kBools = {{"off", false}, {"on", true},  {"0", false},
                             {"1", true},    {"no", false}, {"yes", true}};
-const Names<Route> kRoutes = {
-    {"auto", Route::automatic}, {"direct", Route::direct}, {"forward", Route::forward}};
+const Names<Route> kRoutes = {{"auto", Route::automatic},
+                              {"direct", Route::direct},
+                              {"forward", Route::forward},
+                              {"aggregate", Route::aggregate}};
 const Names<Progress> kProgress = {{"auto", Progress::automatic},
                                    {"hook", Progress::hook},
                                    {"poll", Progress::poll},
@@ -164,10 +166,10 @@ std::vector<ConfigRow> make_table() {
        "who completes requests: the MPI's progress engine, its request polling, or a thread", false,
        [](Config& c, View v) { return set_named(kProgress, c.progress, v); },
        [](const Config& c) { return get_named(kProgress, c.progress); }},
-      {"route", "auto|direct|forward", "auto",
-       "between nodes: every rank's bytes by themselves, or what several ranks of a node get once, through "
-       "one of "
-       "them; auto: where that saves enough",
+      {"route", "auto|direct|forward|aggregate", "auto",
+       "between nodes: every rank's bytes by themselves (direct), what several ranks of a node get once, "
+       "through one of them (forward), or likewise with all messages for a node joined to one (aggregate); "
+       "auto: for each node what costs least",
        true, [](Config& c, View v) { return set_named(kRoutes, c.route, v); },
        [](const Config& c) { return get_named(kRoutes, c.route); }},
       {"helpers", "off|auto|on", "auto",

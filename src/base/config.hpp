@@ -15,7 +15,7 @@ namespace mpix {
 
 enum class Check { basic, full };
 enum class Choice { off, automatic, on };
-enum class Route { automatic, direct, forward };
+enum class Route { automatic, direct, forward, aggregate };
 enum class Progress { automatic, hook, poll, thread };
 
 /// Values in force, one member for each row of config_table().
@@ -35,7 +35,7 @@ struct Config {
   std::string kernels = "auto";                        ///< host kernels by name
   std::int64_t spin = 2000;                            ///< polls before a waiting rank yields
   Progress progress = Progress::automatic;             ///< who completes requests
-  Route route = Route::automatic;                      ///< between nodes: direct, or through forwarders
+  Route route = Route::automatic;                      ///< between nodes
   Choice helpers = Choice::automatic;                  ///< idle ranks send for loaded ones of their node
   bool cuda = true;                                    ///< look whether buffers are a GPU's
   bool cuda_ipc = true;                                ///< read memory of other ranks' GPUs directly

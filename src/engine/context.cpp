@@ -14,6 +14,7 @@ Traffic& Traffic::operator+=(const Traffic& other) noexcept {
   net += other.net;
   chunks += other.chunks;
   saved += other.saved;
+  messages += other.messages;
   given += other.given;
   helped += other.helped;
   forwarded += other.forwarded;

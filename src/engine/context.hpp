@@ -30,6 +30,7 @@ struct Context {
 /// Bytes that left this rank, by way.
 struct Traffic {
   std::int64_t self = 0, inlined = 0, ring = 0, mapped = 0, attached = 0, net = 0, chunks = 0, saved = 0;
+  std::int64_t messages = 0;               ///< to other nodes: announcements and chunks
   std::int64_t given = 0;                  ///< of `net`, what other ranks of the node sent for this one
   std::int64_t helped = 0;                 ///< sent to other nodes for other ranks of the node
   std::int64_t imported = 0;               ///< read by the peers' GPUs from the memory of this rank's
@@ -54,11 +55,12 @@ class Turns {
 /// A channel with the order in which the exchanges use it.
 struct Link {
   transport::Channel* channel = nullptr;
-  Turns announcing;             ///< have not yet sent their announcement
-  Turns meeting;                ///< have not yet read the peer's
-  Turns living;                 ///< may still read chunks
-  bool noted = false;           ///< a note with which the peer tries to import was left
-  std::optional<bool> imports;  ///< whether importing the peer's GPU memory works, once that is known
+  Turns announcing;              ///< have not yet sent their announcement
+  Turns meeting;                 ///< have not yet read the peer's
+  Turns living;                  ///< may still read chunks
+  std::uint64_t introduced = 0;  ///< the last exchange in which a packet did what announcements do
+  bool noted = false;            ///< a note with which the peer tries to import was left
+  std::optional<bool> imports;   ///< whether importing the peer's GPU memory works, once that is known
 };
 
 }  // namespace mpix::engine

@@ -80,13 +80,16 @@ void Engine::log_choice(const BoundPlan& bound) const {
             plan.streaming ? "received data is stored past the caches (MPIX_LAYOUT_STREAMING)"
                            : "received data goes to the caches");
   if (relay_ == nullptr) return;
-  std::int64_t total = 0, unique = 0;
+  std::int64_t total = 0, unique = 0, aggregated = 0;
   for (const NodeRoute& route : bound.routes) {
     total += route.send.total_bytes;
     unique += route.send.unique_bytes;
+    aggregated += route.introductions.empty() ? 0 : 1;
   }
-  log::info(unique, " bytes for ", bound.routes.size(), " nodes through forwarders, whose ranks get ", total,
-            " by them; other nodes get theirs rank by rank (MPIX_LAYOUT_ROUTE)");
+  log::info(
+      unique, " bytes for ", bound.routes.size(), " nodes through forwarders, whose ranks get ", total,
+      " by them; to ", aggregated,
+      " of these nodes all messages go as one; other nodes get theirs rank by rank (MPIX_LAYOUT_ROUTE)");
 }
 
 /// What this rank's network interface had to do, for the first exchange that used it; for all at debug.
@@ -213,11 +216,11 @@ bool Engine::progress_relay() noexcept {
   return happened;
 }
 
-Taken Engine::deliver(const PacketHeader& header, const PacketDest&, std::span<const PacketEntry> entries,
-                      const std::byte* data) noexcept {
+Taken Engine::deliver(const PacketHeader& header, const PacketDest& dest,
+                      std::span<const PacketEntry> entries, const std::byte* data) noexcept {
   if (header.exchange > exchanges_) return Taken::not_now;
   Exchange* const exchange = active(header.exchange);
-  return exchange == nullptr ? Taken::all : exchange->take(header.source, entries, data);
+  return exchange == nullptr ? Taken::all : exchange->take(header.source, dest, entries, data);
 }
 
 Exchange* Engine::active(std::uint64_t exchange) noexcept {

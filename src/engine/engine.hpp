@@ -69,6 +69,7 @@ class Engine final : RelayClient {
   Link& link(int peer);
   Buffers buffers_of(const BoundPlan& plan, const void* sendbuf, void* recvbuf);
   void add_routes(BoundPlan& bound);
+  void add_lanes(NodeRoute& route, const Config& config);
   void add_repeats(BoundPlan& bound) const;
   bool progress_relay() noexcept;
   Taken deliver(const PacketHeader& header, const PacketDest& dest, std::span<const PacketEntry> entries,

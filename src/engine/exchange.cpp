@@ -2,6 +2,7 @@
 #include "engine/exchange.hpp"
 
 #include <algorithm>
+#include <numeric>
 
 #include "base/text.hpp"
 
@@ -10,6 +11,8 @@ namespace {
 
 /// Peers named in a message.
 constexpr std::size_t kNamedPeers = 4;
+/// Peers that check_peers() connects at a time.
+constexpr std::size_t kWatchedPeers = 4;
 
 }  // namespace
 
@@ -41,6 +44,8 @@ void Exchange::start(std::uint64_t number, std::shared_ptr<const BoundPlan> plan
   }
   live_.clear();
   live_.reserve(pairs);
+  place_.resize(pairs);
+  std::iota(place_.begin(), place_.end(), 0u);
   for (std::size_t i = 0; i < pairs; ++i) {
     const int route = bound_->routes.empty() ? -1 : bound_->route_of[i];
     NodeSender* const sender = route < 0 ? nullptr : &senders_[static_cast<std::size_t>(route)];
@@ -111,7 +116,11 @@ void Exchange::drop_done() noexcept {
       ++i;
       continue;
     }
-    if (i + 1 < live_.size()) live_[i] = std::move(live_.back());
+    place_[live_[i].index()] = kGone;
+    if (i + 1 < live_.size()) {
+      live_[i] = std::move(live_.back());
+      place_[live_[i].index()] = static_cast<std::uint32_t>(i);
+    }
     live_.pop_back();
   }
 }
@@ -136,14 +145,24 @@ void Exchange::desert(const Status& status) noexcept {
   for (NodeSender& sender : senders_) sender.abandon(run_);
   for (PairExchange& pair : live_) pair.abandon(run_);
   live_.clear();
+  std::fill(place_.begin(), place_.end(), kGone);
   self_.abandon(run_);
   deserted_ = true;
 }
 
-Taken Exchange::take(int source, std::span<const PacketEntry> entries, const std::byte* data) noexcept {
-  const auto pair =
-      std::find_if(live_.begin(), live_.end(), [&](const PairExchange& p) { return p.peer() == source; });
-  return pair == live_.end() || pair->take(run_, entries, data) ? Taken::all : Taken::not_now;
+/// The pair with `peer`; null where there is none, or it is done.
+PairExchange* Exchange::live_pair(int peer) noexcept {
+  const std::optional<std::size_t> index = bound_->plan.pair_with(peer);
+  if (!index || place_[*index] == kGone) return nullptr;
+  return &live_[place_[*index]];
+}
+
+Taken Exchange::take(int source, const PacketDest& dest, std::span<const PacketEntry> entries,
+                     const std::byte* data) noexcept {
+  PairExchange* const pair = live_pair(source);
+  if (pair == nullptr) return Taken::all;
+  if (dest.introduces) pair->introduce(run_, dest.send_bytes, dest.recv_bytes);
+  return pair->take(run_, entries, data) ? Taken::all : Taken::not_now;
 }
 
 void Exchange::check_peers() noexcept {
@@ -154,12 +173,16 @@ void Exchange::check_peers() noexcept {
     run_.fail(status);
     sender.abandon(run_);
   }
+  // Ranks that were introduced by packets may not be connected, and asking connects them: a few at a time.
+  std::size_t unconnected = 0;
   for (PairExchange& pair : live_) {
+    if (pair.introduced() && (unconnected++ + watched_) % (live_.size() + 1) >= kWatchedPeers) continue;
     Status status = pair.channel().check_peer();
     if (status.ok()) continue;
     run_.fail({status.code(), text("waiting for ", pair.awaited(), ": ", status.message())});
     pair.abandon(run_);
   }
+  watched_ += kWatchedPeers;
   drop_done();
 }
 
@@ -181,6 +204,7 @@ void Exchange::time_out() noexcept {
   for (NodeSender& sender : senders_) sender.abandon(run_);
   for (PairExchange& pair : live_) pair.abandon(run_);
   live_.clear();
+  std::fill(place_.begin(), place_.end(), kGone);
   self_.abandon(run_);
 }
 

@@ -62,7 +62,8 @@ class Exchange {
   bool sent() const noexcept;
   std::uint64_t number() const noexcept { return run_.exchange; }
   /// Takes what a packet of `source` has for this rank.
-  Taken take(int source, std::span<const PacketEntry> entries, const std::byte* data) noexcept;
+  Taken take(int source, const PacketDest& dest, std::span<const PacketEntry> entries,
+             const std::byte* data) noexcept;
   /// Waits no longer for the other ranks of the node, one of which is gone.
   void desert(const Status& status) noexcept;
   /// What went wrong first; meaningful once done.
@@ -90,7 +91,10 @@ class Exchange {
   void time_out() noexcept;
 
  private:
+  static constexpr std::uint32_t kGone = UINT32_MAX;
+
   void start_self();
+  PairExchange* live_pair(int peer) noexcept;
   bool opens() noexcept;
   bool gpu_failed() noexcept;
   void drop_done() noexcept;
@@ -103,6 +107,8 @@ class Exchange {
   PlanLayouts layouts_;
   std::vector<NodeSender> senders_;
   std::vector<PairExchange> live_;
+  std::vector<std::uint32_t> place_;  // in live_, of each of the plan's pairs; kGone for those that are done
+  std::size_t watched_ = 0;           // pairs that check_peers() has asked about in turn
   bool deserted_ = false;
   SelfCopy self_;
   OnStream on_stream_;

@@ -15,13 +15,15 @@ constexpr std::int64_t kShortestPacket = 16 << 10;
 /// What is not announced yet can be left to others. Announced or left to others is this part of it at a time,
 /// which makes portions shorter towards the end, where they have to be level.
 constexpr std::int64_t kPortionsOfRest = 4;
+/// What an introduction counts in what a forwarder is told to expect.
+constexpr std::int64_t kIntroductionBytes = 32;
 constexpr std::size_t kFilling = 4;  // packets of a lane that a GPU fills at a time
 constexpr std::int64_t kShortestPortion = 64 << 10, kLongestErrand = 4 << 20;
 
 }  // namespace
 
 NodeSender::NodeSender(const NodeRoute& route, std::size_t index)
-    : route_(&route), index_(index), writer_(route.local_ranks) {
+    : route_(&route), index_(index), introductions_(route.introductions), writer_(route.local_ranks) {
   std::int64_t position = 0;
   lanes_.resize(route.lanes.size());
   for (std::size_t i = 0; i < lanes_.size(); ++i) {
@@ -46,7 +48,7 @@ bool NodeSender::step(Run& run) noexcept {
   }
   if (!errands_.empty()) happened |= collect_errands(run);
   if (left && !done_ && helped(run)) happened |= ask_for_help(run);
-  if (left || !errands_.empty() || done_) return happened;
+  if (left || !introduced() || !errands_.empty() || done_) return happened;
   run.traffic.saved += route_->send.total_bytes - route_->send.unique_bytes;
   done_ = true;
   return true;
@@ -59,11 +61,13 @@ bool NodeSender::step(Run& run, const NodeRoute::Lane& lane, Progress& progress)
     happened = progress.filling.commit(*lane.channel, *run.send_gpu.queue, status);
     if (!status.ok()) return fail(run, status);
   }
-  if (progress.left > 0) {
+  if (route_->fits && !introduced() && !run.send_gpu) return send_whole(run, lane, progress);
+  if (progress.left > 0 || !introduced()) {
     happened |= announce(run, lane, progress);
-    if (progress.announced > 0 && lane.turns->is_next(run.exchange)) happened |= push(run, lane, progress);
+    const bool expected = progress.announced > 0 || (!introduced() && expects_introductions_);
+    if (expected && lane.turns->is_next(run.exchange)) happened |= push(run, lane, progress);
   }
-  if (progress.left == 0 && progress.filling.size() == 0) lane.turns->leave(run.exchange);
+  if (progress.left == 0 && introduced() && progress.filling.size() == 0) lane.turns->leave(run.exchange);
   return happened;
 }
 
@@ -77,13 +81,37 @@ bool NodeSender::announce(Run& run, const NodeRoute::Lane& lane, Progress& progr
   const std::int64_t rest = progress.left - progress.announced;
   const std::int64_t portion =
       std::min(rest, helped(run) ? std::max(rest / kPortionsOfRest, kShortestPortion) : rest);
-  if (portion == 0 || progress.announced > portion / 2 || lane.channel->announce_begin() == nullptr)
-    return false;
+  const std::int64_t introductions = expects_introductions_ ? 0 : std::ssize(introductions_);
+  if (introductions == 0 && (portion == 0 || progress.announced > portion / 2)) return false;
+  if (lane.channel->announce_begin() == nullptr) return false;
   transport::Announcement announcement;
   announcement.exchange = run.exchange;
-  announcement.send_bytes = portion;
+  announcement.send_bytes = portion + introductions * kIntroductionBytes;
   const Status status = lane.channel->announce_commit(announcement);
   progress.announced += portion;
+  expects_introductions_ = true;
+  ++run.traffic.messages;
+  return status.ok() || fail(run, status);
+}
+
+/// Sends everything by the announcement to the forwarder.
+bool NodeSender::send_whole(Run& run, const NodeRoute::Lane& lane, Progress& progress) noexcept {
+  if (!lane.turns->is_next(run.exchange)) return false;
+  std::byte* const room = lane.channel->announce_begin();
+  if (room == nullptr) return false;
+  const PacketOrder order{{run.exchange, run.context->rank}, &route_->send, progress.left};
+  PacketExtent extent;
+  Status status = writer_.write({room, lane.channel->inline_limit()}, order, progress.cursor, introductions_,
+                                {run.send_base, run.context->kernels}, extent);
+  transport::Announcement announcement;
+  announcement.exchange = run.exchange;
+  announcement.send_bytes = static_cast<std::int64_t>(extent.payload);
+  announcement.inline_bytes = static_cast<std::uint32_t>(extent.payload);
+  if (status.ok()) status = lane.channel->announce_commit(announcement);
+  progress.left -= extent.bytes;
+  run.traffic.net += extent.bytes;
+  ++run.traffic.messages;
+  lane.turns->leave(run.exchange);
   return status.ok() || fail(run, status);
 }
 
@@ -105,14 +133,17 @@ bool NodeSender::push(Run& run, const NodeRoute::Lane& lane, Progress& progress)
   PacketExtent extent;
   const PacketOrder order{
       {run.exchange, run.context->rank}, &route_->send, std::min(share, progress.announced)};
-  Status status = writer_.write(room, order, progress.cursor, source, extent);
+  const std::size_t introductions = introductions_.size();
+  Status status = writer_.write(room, order, progress.cursor, introductions_, source, extent);
   progress.left -= extent.bytes;
   progress.announced -= extent.bytes;
   progress.position += extent.bytes;
   run.traffic.net += extent.bytes;
   ++run.traffic.chunks;
-  const transport::Chunk chunk{run.exchange, 0, extent.bytes, transport::Payload::packet,
-                               static_cast<std::uint32_t>(extent.payload)};
+  ++run.traffic.messages;
+  const auto introduced = static_cast<std::int64_t>(introductions - introductions_.size());
+  const transport::Chunk chunk{run.exchange, 0, extent.bytes + introduced * kIntroductionBytes,
+                               transport::Payload::packet, static_cast<std::uint32_t>(extent.payload)};
   if (!status.ok()) {
     lane.channel->chunk_cancel(room.data());
   } else if (run.send_gpu) {

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /// What one exchange sends to one other node in packets: every unique byte once, to ranks of that node that
-/// hand on what they get. Where it is much, ranks of the own node that have nothing more to send help.
+/// hand on what they get. Where it is much, ranks of the own node that have nothing more to send help. Where
+/// it is little for many ranks (an aggregated route), packets also do what the announcements to these would.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "engine/errand_desk.hpp"
@@ -34,6 +36,10 @@ struct NodeRoute {
   /// For each rank of the own node, the rank of the other one to which it sends what it helps with. Empty
   /// where nobody helps.
   std::vector<int> helper_targets;
+  /// The ranks of the node to which packets introduce this one, by their places there; empty where this rank
+  /// announces itself to each. Such a route has one lane and no helpers.
+  std::vector<PacketDest> introductions;
+  bool fits = false;             ///< all of it, with the introductions, fits one announcement's payload
   std::size_t most_errands = 0;  ///< left to them at a time: they are to serve all nodes alike
 };
 
@@ -47,6 +53,9 @@ class NodeSender {
   void enter(const Run& run);
   /// Sends what can be sent now; returns whether that was anything.
   bool step(Run& run) noexcept;
+  bool introduces() const noexcept { return !route_->introductions.empty(); }
+  /// All introductions have been sent.
+  bool introduced() const noexcept { return introductions_.empty(); }
   /// Everything has left this rank.
   bool done() const noexcept { return done_; }
   /// Gives up what is not sent.
@@ -65,6 +74,7 @@ class NodeSender {
   bool step(Run& run, const NodeRoute::Lane& lane, Progress& progress) noexcept;
   bool helped(const Run& run) const noexcept;
   bool announce(Run& run, const NodeRoute::Lane& lane, Progress& progress) noexcept;
+  bool send_whole(Run& run, const NodeRoute::Lane& lane, Progress& progress) noexcept;
   bool push(Run& run, const NodeRoute::Lane& lane, Progress& progress) noexcept;
   bool ask_for_help(Run& run) noexcept;
   void leave_errand(Run& run, const ErrandDesk::Claim& claim, Progress& progress) noexcept;
@@ -75,6 +85,8 @@ class NodeSender {
   std::size_t index_;
   bool done_ = false;
   std::vector<Progress> lanes_;
+  std::span<const PacketDest> introductions_;  // those to come
+  bool expects_introductions_ = false;         // the forwarder knows that they come
   PacketWriter writer_;
   std::vector<ErrandDesk::Claim> errands_;
 };

@@ -58,6 +58,7 @@ void PairExchange::enter(const Run& run) {
 
 bool PairExchange::announce(Run& run) noexcept {
   if (!run.open || !link_->announcing.is_next(run.exchange)) return false;
+  if (introduced()) return leave_to_sender(run);
   std::byte* const room = channel().announce_begin();
   if (room == nullptr) return false;
   Announcement announcement;
@@ -78,12 +79,29 @@ bool PairExchange::announce(Run& run) noexcept {
     sent_ = send_total();
     (channel().same_node() ? run.traffic.inlined : run.traffic.net) += sent_;
   }
+  if (link_->introduced > 0 && run.exchange - link_->introduced <= transport::kLongestIntroduced)
+    announcement.abilities |= static_cast<std::uint32_t>(run.exchange - link_->introduced)
+                              << transport::kIntroducedShift;
   const Status status = channel().announce_commit(announcement);
   if (!status.ok()) {
     run.fail(status);
     abandon(run);
     return true;
   }
+  if (!channel().same_node()) ++run.traffic.messages;
+  link_->announcing.leave(run.exchange);
+  announced_ = true;
+  return true;
+}
+
+bool PairExchange::introduced() const noexcept {
+  return sender_ != nullptr && sender_->introduces();
+}
+
+/// Where packets introduce this rank to the peer.
+bool PairExchange::leave_to_sender(const Run& run) noexcept {
+  if (!sender_->introduced()) return false;
+  link_->introduced = run.exchange;
   link_->announcing.leave(run.exchange);
   announced_ = true;
   return true;
@@ -93,7 +111,7 @@ bool PairExchange::step(Run& run) noexcept {
   if (done_) return false;
   bool happened = !announced_ && announce(run);
   if (!met_ && !done_) happened |= meet(run);
-  if (met_) {
+  if (met_ && announced_) {
     if (gpu_ != nullptr) happened |= settle_gpu(run);
     if (sender_ != nullptr && sender_->done()) sent_ = send_total();
     if (sending_ && sent_ < send_total() && sender_ == nullptr)
@@ -113,6 +131,8 @@ bool PairExchange::meet(Run& run) noexcept {
   }
   if (view == nullptr) return false;
   if (view->header.exchange > run.exchange) {
+    const std::uint64_t ago = view->header.abilities >> transport::kIntroducedShift;
+    if (ago > 0 && view->header.exchange - ago >= run.exchange) return false;  // a packet is on its way
     run.fail({Code::mismatch, text("rank ", run.context->rank, " sends ", send_total(), " bytes to rank ",
                                    peer(), " and expects ", recv_total(), " bytes from it, but rank ", peer(),
                                    " sends 0 and expects 0 bytes in this exchange")});
@@ -127,6 +147,15 @@ bool PairExchange::meet(Run& run) noexcept {
   link_->meeting.leave(run.exchange);
   met_ = true;
   return true;
+}
+
+void PairExchange::introduce(Run& run, std::int64_t send_bytes, std::int64_t recv_bytes) noexcept {
+  if (met_ || done_ || (run.plan->in_place && !announced_)) return;
+  transport::AnnouncementView view;
+  view.header = {run.exchange, send_bytes, recv_bytes, 0, transport::kForwards};
+  accept(run, view);
+  link_->meeting.leave(run.exchange);
+  met_ = true;
 }
 
 void PairExchange::accept(Run& run, const AnnouncementView& view) noexcept {
@@ -223,6 +252,7 @@ Status PairExchange::push_data(Run& run, std::span<std::byte> room) noexcept {
   const Chunk chunk{run.exchange, sent_, bytes, Payload::data, static_cast<std::uint32_t>(size)};
   sent_ += bytes;
   (channel().same_node() ? run.traffic.ring : run.traffic.net) += bytes;
+  if (!channel().same_node()) ++run.traffic.messages;
   ++run.traffic.chunks;
   return channel().chunk_commit(room.data(), chunk);
 }

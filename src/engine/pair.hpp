@@ -69,10 +69,15 @@ class PairExchange {
   /// Gives up what is not done yet and leaves the link to later exchanges.
   void abandon(const Run& run) noexcept;
 
+  /// A packet says what the peer's announcement would; nothing happens if it is too early for that.
+  void introduce(Run& run, std::int64_t send_bytes, std::int64_t recv_bytes) noexcept;
   /// Takes part of a packet that the peer has sent; false if it is too early for that.
   bool take(Run& run, std::span<const PacketEntry> entries, const std::byte* data) noexcept;
 
   int peer() const noexcept { return pair_->peer; }
+  std::size_t index() const noexcept { return index_; }
+  /// Whether packets do what this rank's announcement to the peer would.
+  bool introduced() const noexcept;
   transport::Channel& channel() const noexcept { return *link_->channel; }
   /// What is still awaited, for messages.
   std::string awaited() const;
@@ -92,6 +97,7 @@ class PairExchange {
   }
   std::int64_t recv_total() const noexcept { return pair_->recv ? pair_->recv->bytes : 0; }
 
+  bool leave_to_sender(const Run& run) noexcept;
   bool meet(Run& run) noexcept;
   void accept(Run& run, const transport::AnnouncementView& view) noexcept;
   bool compare_sizes(Run& run, const transport::Announcement& theirs) noexcept;

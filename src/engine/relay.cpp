@@ -135,41 +135,59 @@ Status Relay::greet(bool& happened) {
 
 Status Relay::take_network(Source& from, RelayClient& client, bool& happened) noexcept {
   while (const transport::AnnouncementView* const view = from.channel->announcement()) {
-    from.channel->expect(view->header.send_bytes);
+    const transport::Announcement& header = view->header;
+    if (header.inline_bytes == 0) {
+      from.channel->expect(header.send_bytes);
+    } else {
+      bool whole = false;
+      Status status =
+          hand_out(from.announced, from.rank, {view->payload, header.inline_bytes}, client, happened, whole);
+      if (!status.ok()) return status;
+      if (!whole) break;  // what has come as chunks may be of an earlier exchange
+    }
     from.channel->pop_announcement();
     happened = true;
   }
   while (const ChunkView* const chunk = from.channel->chunk()) {
-    Status status;
-    if (!std::exchange(from.read, true)) {
-      status = read_packet(chunk->payload, chunk->header.payload_bytes, from.packet);
-      if (!status.ok()) return {status.code(), text("from rank ", from.rank, ": ", status.message())};
-    }
-    if (!hand_out(from, client, happened, status)) return status;
-    client.forwarded(from.packet.header.exchange, from.packet.header.bytes);
-    from.dest = 0;
-    from.part = {};
-    from.read = false;
+    bool whole = false;
+    Status status = hand_out(from.arrived, from.rank, {chunk->payload, chunk->header.payload_bytes}, client,
+                             happened, whole);
+    if (!status.ok() || !whole) return status;
     from.channel->pop_chunk();
     happened = true;
   }
   return {};
 }
 
+/// Hands out the packet at a channel's head; sets `whole` once all of it has been handed out.
+Status Relay::hand_out(HandingOut& out, int rank, std::span<const std::byte> payload, RelayClient& client,
+                       bool& happened, bool& whole) noexcept {
+  Status status;
+  if (!std::exchange(out.read, true)) status = read_packet(payload.data(), payload.size(), out.packet);
+  whole = status.ok() && hand_out(out, client, happened, status);
+  if (!status.ok()) return {status.code(), text("from rank ", rank, ": ", status.message())};
+  if (!whole) return {};
+  client.forwarded(out.packet.header.exchange, out.packet.header.bytes);
+  out.dest = 0;
+  out.part = {};
+  out.read = false;
+  return {};
+}
+
 /// Whether every receiver has its part.
-bool Relay::hand_out(Source& from, RelayClient& client, bool& happened, Status& status) noexcept {
-  const PacketView& packet = from.packet;
-  for (; from.dest < packet.dests.size(); ++from.dest, from.part = {}) {
-    const PacketDest& dest = packet.dests[from.dest];
+bool Relay::hand_out(HandingOut& out, RelayClient& client, bool& happened, Status& status) noexcept {
+  const PacketView& packet = out.packet;
+  for (; out.dest < packet.dests.size(); ++out.dest, out.part = {}) {
+    const PacketDest& dest = packet.dests[out.dest];
     const auto local = static_cast<std::size_t>(dest.local);
     if (local >= node_channels_.size()) {
-      status = {Code::internal, text("rank ", from.rank, " sent a packet for a rank that this node has not")};
+      status = {Code::internal, "a packet is for a rank that this node does not have"};
       return false;
     }
     if (local == self_) {
       if (client.deliver(packet.header, dest, packet.entries_of(dest), packet.data) == Taken::not_now)
         return false;
-    } else if (!hand_to(from, dest, happened, status)) {
+    } else if (!hand_to(out, dest, happened, status)) {
       return false;
     }
   }
@@ -177,18 +195,18 @@ bool Relay::hand_out(Source& from, RelayClient& client, bool& happened, Status& 
 }
 
 /// Whether another rank of the node has been given its whole part, in as many packets as that takes.
-bool Relay::hand_to(Source& from, const PacketDest& dest, bool& happened, Status& status) noexcept {
-  const PacketView& packet = from.packet;
+bool Relay::hand_to(HandingOut& out, const PacketDest& dest, bool& happened, Status& status) noexcept {
+  const PacketView& packet = out.packet;
   const auto local = static_cast<std::size_t>(dest.local);
   memory::Board::Line& line = parts_.board->line(local);
   if (line.started.load(std::memory_order_acquire) < packet.header.exchange) return false;
   try {
     part_writer_.prepare(dest);
     Channel& to = node_channel(local);
-    while (!at_end(dest, from.part)) {
+    while (!at_end(dest, out.part)) {
       const std::span<std::byte> room = to.chunk_begin(to.chunk_limit());
       if (room.empty()) return false;
-      const std::size_t payload = part_writer_.write(room, packet, dest, from.part);
+      const std::size_t payload = part_writer_.write(room, packet, dest, out.part);
       status = to.chunk_commit(room.data(), {packet.header.exchange, 0, static_cast<std::int64_t>(payload),
                                              Payload::packet, static_cast<std::uint32_t>(payload)});
       if (!status.ok()) return false;

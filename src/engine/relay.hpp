@@ -84,15 +84,19 @@ class Relay {
   Status progress(const Context& context, RelayClient& client, bool& happened) noexcept;
 
  private:
-  /// A channel from another node and how far the packet at its head has been handed out.
+  /// A packet at the head of a channel, and how far it has been handed out.
+  struct HandingOut {
+    PacketView packet;
+    bool read = false;     // the packet is that at the head
+    std::size_t dest = 0;  // of its receivers
+    PartCursor part;       // of the receiver's
+  };
+  /// A channel from another node.
   struct Source {
     int rank = 0;
     transport::Channel* channel = nullptr;
     Turns turns;
-    PacketView packet;
-    bool read = false;     // the packet is that at the channel's head
-    std::size_t dest = 0;  // of its receivers
-    PartCursor part;       // of the receiver's
+    HandingOut announced, arrived;  // packets that come with announcements, and as chunks
   };
 
   Source& source(int rank);
@@ -100,8 +104,10 @@ class Relay {
   Status take_network(Source& from, RelayClient& client, bool& happened) noexcept;
   Status take_node(transport::Channel& from, RelayClient& client, bool& happened) noexcept;
   Status take_node(RelayClient& client, bool& happened) noexcept;
-  bool hand_out(Source& from, RelayClient& client, bool& happened, Status& status) noexcept;
-  bool hand_to(Source& from, const PacketDest& dest, bool& happened, Status& status) noexcept;
+  Status hand_out(HandingOut& out, int rank, std::span<const std::byte> payload, RelayClient& client,
+                  bool& happened, bool& whole) noexcept;
+  bool hand_out(HandingOut& out, RelayClient& client, bool& happened, Status& status) noexcept;
+  bool hand_to(HandingOut& out, const PacketDest& dest, bool& happened, Status& status) noexcept;
   transport::Channel& node_channel(std::size_t local);
 
   RelayParts parts_;

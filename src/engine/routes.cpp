@@ -15,18 +15,39 @@ constexpr std::int64_t kLeastGainShare = 5;  // of the unique bytes: one fifth
 /// Shorter lanes are joined.
 constexpr std::int64_t kShortestLane = 64 << 10;
 
-/// Indices of the plan's pairs that send to other nodes, node by node, beginning after the own one, so that
-/// not all nodes send to the same one first.
-std::vector<std::size_t> senders_by_node(const plan::Plan& plan, const plan::NodeMap& nodes, int own) {
+/// The plan's pairs with the ranks of one other node.
+struct NodePairs {
+  int node = 0;
+  std::vector<std::size_t> pairs;  // in the plan, by ascending peer
+};
+
+/// Node by node, beginning after the own one, so that not all nodes send to the same one first.
+std::vector<NodePairs> pairs_by_node(const plan::Plan& plan, const plan::NodeMap& nodes, int own) {
   std::vector<std::size_t> found;
   for (std::size_t i = 0; i < plan.pairs.size(); ++i)
-    if (plan.pairs[i].send != nullptr && nodes.node_of(plan.pairs[i].peer) != own) found.push_back(i);
+    if (nodes.node_of(plan.pairs[i].peer) != own) found.push_back(i);
   const auto place = [&](std::size_t i) {
     const int node = nodes.node_of(plan.pairs[i].peer);
     return std::pair(node < own ? node + nodes.nodes() : node, plan.pairs[i].peer);
   };
   std::sort(found.begin(), found.end(), [&](std::size_t a, std::size_t b) { return place(a) < place(b); });
-  return found;
+  std::vector<NodePairs> by_node;
+  for (const std::size_t pair : found) {
+    const int node = nodes.node_of(plan.pairs[pair].peer);
+    if (by_node.empty() || by_node.back().node != node) by_node.push_back({node, {}});
+    by_node.back().pairs.push_back(pair);
+  }
+  return by_node;
+}
+
+/// What is sent to the ranks of a node, for plan::make_node_send.
+std::vector<plan::NodePart> parts_of(const plan::Plan& plan, const NodePairs& to,
+                                     const plan::NodeMap& nodes) {
+  std::vector<plan::NodePart> parts;
+  for (const std::size_t i : to.pairs)
+    if (const plan::Pair& pair = plan.pairs[i]; pair.send != nullptr)
+      parts.push_back({nodes.local_of(pair.peer), pair.send});
+  return parts;
 }
 
 bool deliverable(const plan::NodeSend& send) noexcept {
@@ -36,7 +57,7 @@ bool deliverable(const plan::NodeSend& send) noexcept {
 }
 
 bool worthwhile(const plan::NodeSend& send, Route route) noexcept {
-  if (route == Route::forward) return true;
+  if (route == Route::forward) return !send.lengths.empty();
   const std::int64_t gain = send.total_bytes - send.unique_bytes;
   return gain >= kLeastGain && gain * kLeastGainShare >= send.unique_bytes;
 }
@@ -56,6 +77,44 @@ std::unique_ptr<const plan::NodeSend> find_repeats(const kernels::Blocks* blocks
   return send;
 }
 
+/// A packet for a node saves a message for each of its ranks and costs handing each of them its part. Seen
+/// over TCP to pay from 8 ranks and up to 512 bytes for each; with fewer or longer messages direct is as
+/// good.
+constexpr std::size_t kFewestAggregated = 8;
+constexpr std::int64_t kMostAggregated = 512;
+
+/// Whether one message for all ranks of a node costs less than one for each.
+bool aggregates(const plan::Plan& plan, const NodePairs& to, const Config& config) noexcept {
+  if (config.route != Route::automatic) return config.route == Route::aggregate;
+  if (plan.in_place || to.pairs.size() < kFewestAggregated) return false;
+  std::int64_t bytes = 0;
+  for (const std::size_t i : to.pairs)
+    if (plan.pairs[i].send != nullptr) bytes += plan.pairs[i].send->bytes;
+  return bytes <= kMostAggregated * static_cast<std::int64_t>(to.pairs.size());
+}
+
+std::vector<PacketDest> introductions_to(const plan::Plan& plan, const NodePairs& to,
+                                         const plan::NodeMap& nodes) {
+  std::vector<PacketDest> made;
+  for (const std::size_t i : to.pairs) {
+    const plan::Pair& pair = plan.pairs[i];
+    PacketDest dest;
+    dest.local = nodes.local_of(pair.peer);
+    dest.introduces = true;
+    dest.send_bytes = pair.send != nullptr ? pair.send->bytes : 0;
+    dest.recv_bytes = pair.recv != nullptr ? pair.recv->bytes : 0;
+    made.push_back(dest);
+  }
+  return made;
+}
+
+/// Most that one packet with everything takes.
+std::size_t packet_bytes(const NodeRoute& route) noexcept {
+  return sizeof(PacketHeader) + kUnitBytes + kPacketAlignment +
+         route.introductions.size() * (kMostDestBytes + kMostIntroductionBytes) +
+         route.send.deliveries.size() * kMostEntryBytes + static_cast<std::size_t>(route.send.unique_bytes);
+}
+
 /// Cuts the unique bytes into what goes through each of the node's ranks.
 std::vector<NodeRoute::Lane> make_lanes(const plan::NodeSend& send, std::span<const plan::LaneShare> shares,
                                         std::span<const int> ranks) {
@@ -65,7 +124,7 @@ std::vector<NodeRoute::Lane> make_lanes(const plan::NodeSend& send, std::span<co
     NodeRoute::Lane lane;
     lane.rank = ranks[static_cast<std::size_t>(share.lane)];
     lane.start = at;
-    lane.bytes = share.end - share.begin;
+    lane.bytes = std::min(share.end - share.begin, send.unique_bytes);
     lanes.push_back(lane);
     advance(send, at, lane.bytes);
   }
@@ -89,44 +148,55 @@ std::vector<int> find_helper_targets(int ranks, std::span<const int> targets) {
 void Engine::add_routes(BoundPlan& bound) {
   if (bound.config.route == Route::direct) return;
   const plan::NodeMap& nodes = relay_->nodes();
-  const bool helpers = bound.config.helpers == Choice::on ||
-                       (bound.config.helpers == Choice::automatic && relay_->devices_differ());
-  const std::int64_t least_helped = bound.config.helpers == Choice::on ? kShortestLane : kLeastHelped;
-  const std::vector<std::size_t> senders = senders_by_node(bound.plan, nodes, relay_->node());
   bound.route_of.assign(bound.plan.pairs.size(), -1);
-  for (std::size_t begin = 0, end = 0; begin < senders.size(); begin = end) {
-    const int node = nodes.node_of(bound.plan.pairs[senders[begin]].peer);
-    std::vector<plan::NodePart> parts;
-    for (end = begin; end < senders.size() && nodes.node_of(bound.plan.pairs[senders[end]].peer) == node;
-         ++end) {
-      const plan::Pair& pair = bound.plan.pairs[senders[end]];
-      parts.push_back({nodes.local_of(pair.peer), pair.send});
-    }
-    if (bound.config.route != Route::forward && !plan::may_repeat(parts)) continue;
+  for (const NodePairs& to : pairs_by_node(bound.plan, nodes, relay_->node())) {
     NodeRoute route;
-    route.send = plan::make_node_send(parts);
-    if (!worthwhile(route.send, bound.config.route) || !deliverable(route.send)) continue;
-    route.node = node;
-    route.local_ranks = nodes.ranks(node).size();
-    for (std::size_t i = begin; i < end; ++i)
-      bound.route_of[senders[i]] = static_cast<int>(bound.routes.size());
-    const auto own_ranks = static_cast<int>(nodes.ranks(relay_->node()).size());
-    const plan::LaneSource source{context_.rank, nodes.local_of(context_.rank), own_ranks};
-    const auto shares = plan::lane_shares(source, node, static_cast<int>(route.local_ranks),
-                                          route.send.unique_bytes, kShortestLane);
-    route.lanes = make_lanes(route.send, shares, nodes.ranks(node));
-    for (NodeRoute::Lane& lane : route.lanes) {
-      lane.channel = &relay_->network_channel(lane.rank);
-      lane.turns = &relay_->turns(lane.rank);
-    }
-    if (helpers && own_ranks > 1 && route.send.unique_bytes >= least_helped)
-      route.helper_targets = find_helper_targets(own_ranks, nodes.ranks(node));
+    route.node = to.node;
+    route.local_ranks = nodes.ranks(to.node).size();
+    const std::vector<plan::NodePart> parts = parts_of(bound.plan, to, nodes);
+    if (aggregates(bound.plan, to, bound.config))
+      route.introductions = introductions_to(bound.plan, to, nodes);
+    if (bound.config.route == Route::automatic && route.introductions.empty() && !plan::may_repeat(parts))
+      continue;
+    if (!parts.empty()) route.send = plan::make_node_send(parts);
+    if (!deliverable(route.send)) continue;
+    if (route.introductions.empty() && !worthwhile(route.send, bound.config.route)) continue;
+    add_lanes(route, bound.config);
+    for (const std::size_t i : to.pairs)
+      if (bound.plan.pairs[i].send != nullptr || !route.introductions.empty())
+        bound.route_of[i] = static_cast<int>(bound.routes.size());
     bound.routes.push_back(std::move(route));
   }
   for (NodeRoute& route : bound.routes)
     if (!route.helper_targets.empty())
       route.most_errands = (route.helper_targets.size() - 1) *
                            std::max(memory::Board::kErrands / bound.routes.size(), std::size_t{1});
+}
+
+/// By which ranks of the node the route goes, and who helps.
+void Engine::add_lanes(NodeRoute& route, const Config& config) {
+  const plan::NodeMap& nodes = relay_->nodes();
+  const bool one_packet = !route.introductions.empty();
+  const auto own_ranks = static_cast<int>(nodes.ranks(relay_->node()).size());
+  const plan::LaneSource source{context_.rank, nodes.local_of(context_.rank), own_ranks};
+  const std::int64_t bytes = route.send.unique_bytes;
+  const auto shares =
+      plan::lane_shares(source, route.node, static_cast<int>(route.local_ranks),
+                        std::max(bytes, std::int64_t{1}), one_packet ? bytes + 1 : kShortestLane);
+  route.lanes = make_lanes(route.send, shares, nodes.ranks(route.node));
+  for (NodeRoute::Lane& lane : route.lanes) {
+    lane.channel = &relay_->network_channel(lane.rank);
+    lane.turns = &relay_->turns(lane.rank);
+  }
+  if (one_packet) {
+    route.fits = packet_bytes(route) <= route.lanes.front().channel->inline_limit();
+    return;
+  }
+  const bool helpers =
+      config.helpers == Choice::on || (config.helpers == Choice::automatic && relay_->devices_differ());
+  const std::int64_t least_helped = config.helpers == Choice::on ? kShortestLane : kLeastHelped;
+  if (helpers && own_ranks > 1 && bytes >= least_helped)
+    route.helper_targets = find_helper_targets(own_ranks, nodes.ranks(route.node));
 }
 
 void Engine::add_repeats(BoundPlan& bound) const {

@@ -60,6 +60,8 @@ module mpix_layout_types
     integer(c_int64_t) :: gpu_launches = 0
     integer(c_int64_t) :: gpu_imported_bytes = 0
     integer(c_int64_t) :: gpu_bounced_bytes = 0
+    integer(c_int64_t) :: aggregated_nodes = 0
+    integer(c_int64_t) :: net_messages = 0
   end type MPIX_Layout_stats
 
   ! Error classes: the C library's variables of the same names, set at its first use in a process.

@@ -2,6 +2,7 @@
 #include "plan/plan.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace mpix::plan {
 namespace {
@@ -28,6 +29,14 @@ std::vector<Pair> merge(std::span<const PeerBlocks> sends, std::span<const PeerB
 
 std::int64_t Plan::memory() const noexcept {
   return static_cast<std::int64_t>(sizeof(Plan) + pairs.capacity() * sizeof(Pair));
+}
+
+std::optional<std::size_t> Plan::pair_with(int peer) const noexcept {
+  const auto before = [this](int a, int b) { return std::pair(a < rank, a) < std::pair(b < rank, b); };
+  const auto found = std::lower_bound(pairs.begin(), pairs.end(), peer,
+                                      [&](const Pair& pair, int value) { return before(pair.peer, value); });
+  if (found == pairs.end() || found->peer != peer) return {};
+  return static_cast<std::size_t>(found - pairs.begin());
 }
 
 Plan make_plan(int rank, const Layout& send, const Layout& recv, bool in_place, const Config& config) {

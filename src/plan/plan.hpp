@@ -2,7 +2,9 @@
 /// What one rank does in an exchange: pure facts made from its two layouts. No MPI, UCX or CUDA calls.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "base/config.hpp"
@@ -29,6 +31,8 @@ struct Plan {
   bool streaming = false;                 ///< receives exceed the caches: store past them
 
   std::int64_t memory() const noexcept;
+  /// Which of `pairs` is that with `peer`. O(log pairs).
+  std::optional<std::size_t> pair_with(int peer) const noexcept;
 };
 
 /// The plan of `rank` for sending by `send` and receiving by `recv`, both for the communicator's ranks.

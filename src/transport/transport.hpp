@@ -35,6 +35,11 @@ enum Ability : std::uint32_t {
   kForwards = 4,   ///< (not an ability) this exchange's payload comes in packets through a forwarder
 };
 
+/// Above these bits: how many exchanges ago the writer last introduced itself to the reader by a packet
+/// instead of an announcement; 0 for never, or too long ago to say.
+inline constexpr unsigned kIntroducedShift = 8;
+inline constexpr std::uint64_t kLongestIntroduced = 0xffffff;
+
 /// How a chunk's payload is to be understood; the transport only carries it.
 enum class Payload : std::uint32_t {
   data,        ///< the bytes themselves

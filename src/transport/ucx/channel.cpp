@@ -13,6 +13,8 @@ namespace {
 
 /// Unread announcements after which the peer is told by a message of its own that they were popped.
 constexpr std::uint64_t kUntoldAnnouncements = kUnreadAnnouncements / 2;
+/// Bytes that a socket has room for in any case: half of the least that Linux gives it by default.
+constexpr std::uint64_t kAlwaysWritten = 8 << 10;
 
 const std::byte* bytes_of(const void* data) {
   return static_cast<const std::byte*>(data);
@@ -53,6 +55,7 @@ Status UcxChannel::post(const Lock& lock, MessageId id, Slot*& slot, std::size_t
     return status;
   }
   ++in_flight_;
+  endpoint_->unproven = id != kCredit;
   status = worker_.send(lock, *endpoint_, id, taken, bytes);
   if (status.ok()) return {};
   return {Code::peer, text("nothing can be sent to rank ", peer_, ": ", status.message())};
@@ -70,6 +73,8 @@ std::byte* UcxChannel::announce_begin() noexcept {
 Status UcxChannel::announce_commit(const Announcement& announcement) noexcept {
   const Lock lock = worker_.lock();
   open_announcement_->set_header(AnnouncementMessage{prefix(announcements_sent_++), announcement});
+  count_sent(unread_announcements_[(announcements_sent_ - 1) % kUnreadAnnouncements],
+             sizeof(AnnouncementMessage) + announcement.inline_bytes);
   return post(lock, kAnnouncement, open_announcement_, announcement.inline_bytes);
 }
 
@@ -95,6 +100,7 @@ Status UcxChannel::chunk_commit(const std::byte* room, const Chunk& chunk) noexc
   const Lock lock = worker_.lock();
   Slot* slot = close_chunk(room);
   slot->set_header(ChunkMessage{prefix(chunks_sent_++), chunk});
+  count_sent(unread_chunks_[(chunks_sent_ - 1) % kWindow], sizeof(ChunkMessage) + chunk.payload_bytes);
   return post(lock, kChunk, slot, chunk.payload_bytes);
 }
 
@@ -111,6 +117,20 @@ std::uint64_t UcxChannel::chunks_drained() noexcept {
 
 bool UcxChannel::flushed() noexcept {
   return flushed(worker_.lock());
+}
+
+bool UcxChannel::flushed(const Lock& lock) noexcept {
+  if (in_flight_ != 0) return false;
+  if (endpoint_ == nullptr || !worker_.writes_later() || !peer_status().ok()) return true;
+  if (!endpoint_->unproven || endpoint_->unread <= kAlwaysWritten) return endpoint_->in_flight == 0;
+  // UCX over TCP calls a message sent that the socket has no room for yet, but takes the next one only once
+  // all of it is written. Flushing would not do: it waits for the peer's progress.
+  Slot* slot = worker_.credits().take(*this);
+  if (slot == nullptr) return false;
+  slot->set_header(CreditMessage{prefix(0)});
+  const Status status = post(lock, kCredit, slot, 0);
+  if (!status.ok()) log::debug(status.message());  // check_peer() tells the engine
+  return endpoint_->in_flight == 0;
 }
 
 bool UcxChannel::send_credits(const Lock& lock) noexcept {
@@ -132,7 +152,22 @@ void UcxChannel::credits_due(const Lock& lock) noexcept {
   worker_.tell_credits(lock, *this);
 }
 
+void UcxChannel::count_sent(std::uint32_t& unread, std::size_t bytes) noexcept {
+  unread = static_cast<std::uint32_t>(bytes);
+  if (endpoint_ != nullptr) endpoint_->unread += unread;
+}
+
+void UcxChannel::count_read(std::uint32_t& unread) noexcept {
+  if (endpoint_ != nullptr) endpoint_->unread -= std::min<std::uint64_t>(unread, endpoint_->unread);
+  unread = 0;
+}
+
 void UcxChannel::take_credits(const Credits& credits) noexcept {
+  for (std::uint64_t i = credits_.announcements_popped;
+       i < std::min(credits.announcements_popped, announcements_sent_); ++i)
+    count_read(unread_announcements_[i % kUnreadAnnouncements]);
+  for (std::uint64_t i = credits_.chunks_popped; i < std::min(credits.chunks_popped, chunks_sent_); ++i)
+    count_read(unread_chunks_[i % kWindow]);
   credits_.announcements_popped = std::max(credits_.announcements_popped, credits.announcements_popped);
   if (credits.chunks_granted >= credits_.chunks_granted) credits_.chunk_bytes = credits.chunk_bytes;
   credits_.chunks_granted = std::max(credits_.chunks_granted, credits.chunks_granted);
@@ -231,7 +266,7 @@ Status UcxChannel::peer_status() const noexcept {
 
 Status UcxChannel::check_peer() noexcept {
   const Lock lock = worker_.lock();
-  Status status = peer_status();
+  Status status = prepare_endpoint(lock);  // without a connection, nothing would be noticed
   if (!status.ok() && !std::exchange(withdrawn_, true)) worker_.budget().withdraw(demand_);
   return status;
 }
@@ -241,6 +276,8 @@ void UcxChannel::close(const Lock& lock) noexcept {
   for (ArrivedAnnouncement& arrived : announcements_)
     if (arrived.data != nullptr) worker_.release(lock, arrived.data);
   for (ArrivedChunk& arrived : chunks_) drop(lock, arrived);
+  for (std::uint32_t& unread : unread_announcements_) count_read(unread);
+  for (std::uint32_t& unread : unread_chunks_) count_read(unread);
   for (; opened_ > 0; --opened_) open_chunks_[opened_ - 1]->pool->give(*open_chunks_[opened_ - 1]);
   if (open_announcement_ != nullptr) open_announcement_->pool->give(*open_announcement_);
 }

@@ -45,7 +45,7 @@ class UcxChannel final : public Channel {
 
   // For worker and transport, with the worker's lock held:
   using Lock = UcxWorker::Lock;
-  bool flushed(const Lock&) const noexcept { return in_flight_ == 0; }
+  bool flushed(const Lock& lock) noexcept;
   /// Whether the announcement was taken, and `data` with it.
   bool take_announcement(const AnnouncementMessage& message, void* data) noexcept;
   /// Whether there is a place for the chunk; it is filled by put_chunk() or by lose_chunk().
@@ -78,6 +78,8 @@ class UcxChannel final : public Channel {
   Prefix prefix(std::uint64_t sequence) noexcept;
   Status prepare_endpoint(const Lock& lock) noexcept;
   Status post(const Lock& lock, MessageId id, Slot*& slot, std::size_t bytes) noexcept;
+  void count_sent(std::uint32_t& unread, std::size_t bytes) noexcept;
+  void count_read(std::uint32_t& unread) noexcept;
   Status peer_status() const noexcept;
   ArrivedAnnouncement& arrived_announcement(std::uint64_t sequence) noexcept {
     return announcements_[sequence % kUnreadAnnouncements];
@@ -100,6 +102,8 @@ class UcxChannel final : public Channel {
   Credits credits_;       ///< the newest from the peer
   Credits told_;          ///< the newest that the peer was sent
   bool telling_ = false;  ///< waits in the worker's list
+  std::array<std::uint32_t, kUnreadAnnouncements> unread_announcements_{};  ///< bytes of those on their way
+  std::array<std::uint32_t, kWindow> unread_chunks_{};
   Demand demand_;
   bool withdrawn_ = false;  ///< takes no chunks any more; `demand_` is closed
   std::array<ArrivedAnnouncement, kUnreadAnnouncements> announcements_;

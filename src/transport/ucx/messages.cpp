@@ -20,24 +20,27 @@ Status UcxWorker::send(const Lock&, Endpoint& endpoint, MessageId id, Slot& slot
   param.memory_type = UCS_MEMORY_TYPE_HOST;
   param.cb.send = on_sent;
   param.user_data = &slot;
+  slot.endpoint = &endpoint;
+  ++endpoint.in_flight;
   const ucs_status_ptr_t request = ucp_am_send_nbx(endpoint.handle.get(), id, slot.header, slot.header_bytes,
                                                    slot.room.data(), bytes, &param);
-  if (request == nullptr) {
-    slot.owner->sent();
-    slot.pool->give(slot);
-  } else if (UCS_PTR_IS_ERR(request)) {
-    slot.owner->sent();
-    slot.pool->give(slot);
+  if (request == nullptr || UCS_PTR_IS_ERR(request)) finish(slot);
+  if (UCS_PTR_IS_ERR(request))
     return {Code::peer, text("ucp_am_send_nbx: ", ucs_status_string(UCS_PTR_STATUS(request)))};
-  }
   return {};
+}
+
+/// A message has left, or never will.
+void UcxWorker::finish(Slot& slot) noexcept {
+  --slot.endpoint->in_flight;
+  if (slot.owner != nullptr) slot.owner->sent();
+  slot.pool->give(slot);
 }
 
 void UcxWorker::on_sent(void* request, ucs_status_t status, void* user_data) {
   Slot& slot = *static_cast<Slot*>(user_data);
   if (status != UCS_OK) log::debug("a message was not sent: ", ucs_status_string(status));
-  if (slot.owner != nullptr) slot.owner->sent();
-  slot.pool->give(slot);
+  finish(slot);
   ucp_request_free(request);
 }
 

@@ -15,6 +15,7 @@
 
 namespace mpix::transport::ucx {
 
+struct Endpoint;
 class UcxChannel;
 class UcxWorker;
 class SlotPool;
@@ -24,8 +25,9 @@ struct Slot {
   std::span<std::byte> room;  ///< for the payload
   SlotPool* pool = nullptr;
   UcxWorker* worker = nullptr;
-  UcxChannel* owner = nullptr;  ///< null once the channel is gone
-  std::uint64_t sequence = 0;   ///< of the chunk that is received here
+  UcxChannel* owner = nullptr;   ///< null once the channel is gone
+  Endpoint* endpoint = nullptr;  ///< by which it is sent
+  std::uint64_t sequence = 0;    ///< of the chunk that is received here
   alignas(ChunkMessage) std::byte header[sizeof(ChunkMessage)]{};
   std::size_t header_bytes = 0;
 

@@ -84,6 +84,7 @@ UcxWorker::UcxWorker(const Config& config, memory::Regions* regions)
       chunk_bytes_(largest_chunk(config)),
       chunk_slots_(std::max(static_cast<std::size_t>(config.net_staging) / chunk_bytes_, kLeastSlots)),
       chunk_flags_(has_rdma_devices() ? 0 : UCP_AM_SEND_FLAG_EAGER),
+      writes_later_(!has_rdma_devices()),
       context_(make_context(config, chunk_bytes_)),
       budget_(chunk_slots_, chunk_bytes_, kWindow - 2 * ReceiveBudget::kStanding),
       worker_(make_worker(context_)) {

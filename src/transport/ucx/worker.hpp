@@ -32,6 +32,9 @@ class UcxTransport;
 struct Endpoint {
   UcxEndpoint handle;
   ucs_status_t error = UCS_OK;
+  std::uint64_t in_flight = 0;  ///< messages that UCX has not sent yet, of all channels
+  std::uint64_t unread = 0;     ///< bytes of announcements and chunks that peers have not said to have read
+  bool unproven = false;  ///< the last message may not have left this process; see UcxChannel::flushed()
 };
 
 /// Any thread may call any method; those that take a Lock are for channels and transports, which hold it.
@@ -84,6 +87,8 @@ class UcxWorker {
   ReceiveBudget& budget() noexcept { return budget_; }
   /// Sends a slot's header and the first `bytes` of its room; the slot goes back to its pool.
   Status send(const Lock&, Endpoint& endpoint, MessageId id, Slot& slot, std::size_t bytes) noexcept;
+  /// Whether a message that UCX calls sent may wait in this process until somebody progresses UCX.
+  bool writes_later() const noexcept { return writes_later_; }
   /// Lets `channel` send its credits when it can.
   void tell_credits(const Lock&, UcxChannel& channel) noexcept { telling_.push_back(&channel); }
   void release(const Lock&, void* data) noexcept { ucp_am_data_release(worker_.get(), data); }
@@ -109,6 +114,7 @@ class UcxWorker {
                                const ucp_am_recv_param_t*);
   static ucs_status_t on_credit(void*, const void*, std::size_t, void*, std::size_t,
                                 const ucp_am_recv_param_t*);
+  static void finish(Slot& slot) noexcept;
   static void on_sent(void* request, ucs_status_t status, void* slot);
   static void on_fetched(void* request, ucs_status_t status, std::size_t bytes, void* slot);
   static void on_endpoint_error(void* endpoint, ucp_ep_h, ucs_status_t status);
@@ -118,6 +124,7 @@ class UcxWorker {
   std::size_t chunk_bytes_, chunk_slots_;
   std::size_t inline_limit_ = 0;
   std::uint32_t chunk_flags_ = 0;
+  bool writes_later_ = false;
   ucs_thread_mode_t thread_mode_ = UCS_THREAD_MODE_SINGLE;
   bool failed_ = false;  ///< a message could not be kept
   bool closed_ = false;
