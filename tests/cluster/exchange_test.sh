@@ -69,9 +69,9 @@ wire_bytes() {
 
 # A rank that hands on what others get dies: the others report it or the launcher ends them; none hangs.
 # The launcher is kept from ending the job, and then may not end itself.
-killed_forwarder() {
+killed_forwarder() { # route
   local reports=0 job
-  OMPI_MCA_orte_enable_recovery=1 MPIX_LAYOUT_ROUTE=forward MPIX_LAYOUT_TIMEOUT=100 \
+  OMPI_MCA_orte_enable_recovery=1 MPIX_LAYOUT_ROUTE=$1 MPIX_LAYOUT_TIMEOUT=100 \
     cluster --nodes 2 --ranks-per-node 3 -- "$top_builddir/tests/mpi/crash" killed &
   job=$!
   for _ in {1..60}; do
@@ -81,8 +81,8 @@ killed_forwarder() {
   done
   pkill -TERM -P "$job"
   wait "$job" 2>/dev/null
-  [[ $reports == 5 ]] && ! grep -q 'another error' "$output" && verdict "a killed forwarder: all others report it" yes ||
-    verdict "a killed forwarder: $reports of 5 ranks report it" no
+  [[ $reports == 5 ]] && ! grep -q 'another error' "$output" && verdict "a killed rank, $1: all others report it" yes ||
+    verdict "a killed rank, $1: $reports of 5 ranks report it" no
 }
 
 # gpu_test ...: mpi_test with buffers in memory of GPUs, if the build has the emulated driver.
@@ -98,12 +98,18 @@ MPIX_LAYOUT_HELPERS=on mpi_test 4 3,1,2,2 exchange forward
 mpi_test 4 3,1,2,2 requests forward
 mpi_test 4 2 plans auto
 mpi_test 2 3,2 mismatch forward --size 5
+mpi_test 2 2,3 exchange aggregate
+mpi_test 4 3,1,2,2 requests aggregate
+mpi_test 3 2,1,4 plans aggregate
+mpi_test 2 3,2 mismatch aggregate --size 5
 gpu_test 2 2,3 exchange forward
+gpu_test 2 2,3 exchange aggregate
 gpu_test 4 3,1,2,2 gpu auto
 wire_bytes 1 2 uniform
 wire_bytes 1 3 one-node
 wire_bytes 1 1 skewed
 wire_bytes 2 2 bimodal
-killed_forwarder
+killed_forwarder forward
+killed_forwarder aggregate
 echo "$passed passed, $failed failed, $skipped skipped"
 ((failed == 0))

@@ -229,6 +229,32 @@ MPI_TEST(statistics_of_segments) {
   OK(MPIX_Layout_plan_free(&plan));
 }
 
+/// Short messages to the ranks of a node: one each by the direct route, one in all by the aggregated one.
+MPI_TEST(messages_between_nodes) {
+  const Layouts layouts =
+      random_layouts(t.comm, t.shared.bits(), t.own, {.most = 40, .density = 100, .exact = true}, false);
+  std::int64_t messages[2] = {};
+  for (const bool aggregate : {false, true}) {
+    MPI_Info info = MPI_INFO_NULL;
+    OK(MPI_Info_create(&info));
+    OK(MPI_Info_set(info, "mpix_layout_route", aggregate ? "aggregate" : "direct"));
+    MPIX_Layout_plan plan = make_plan(t, layouts, info);
+    OK(MPI_Info_free(&info));
+    Data data(t.comm, t.own, layouts);
+    for (int round = 0; round < 3; ++round) {
+      data.reset();
+      run(plan, data);
+      data.verify(aggregate ? "aggregate" : "direct");
+    }
+    const MPIX_Layout_stats s = stats_of(plan);
+    messages[aggregate] = s.net_messages;
+    if (!aggregate) EXPECT(s.aggregated_nodes == 0 && s.net_messages * 40 == s.net_bytes, s.net_messages);
+    if (s.aggregated_nodes > 0) EXPECT(s.net_messages == 3 * s.aggregated_nodes, s.net_messages);
+    OK(MPIX_Layout_plan_free(&plan));
+  }
+  EXPECT(messages[1] <= messages[0]);
+}
+
 /// A program compiled against an earlier, shorter structure gets no more than it has room for.
 MPI_TEST(statistics_of_a_shorter_structure) {
   const Layouts layouts = random_layouts(t.comm, t.shared.bits(), t.own, kSmall, false);
