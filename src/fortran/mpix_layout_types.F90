@@ -33,7 +33,7 @@ module mpix_layout_types
 
   ! Statistics of a plan, as in the C header. Leave size as it is.
   type, bind(C), public :: MPIX_Layout_stats
-    integer(c_size_t) :: size = 216
+    integer(c_size_t) :: size = 232
     integer(c_int64_t) :: starts = 0
     integer(c_int64_t) :: completions = 0
     integer(c_int64_t) :: send_peers = 0
