@@ -240,7 +240,7 @@ MPI_TEST(messages_between_nodes) {
     OK(MPI_Info_set(info, "mpix_layout_route", aggregate ? "aggregate" : "direct"));
     MPIX_Layout_plan plan = make_plan(t, layouts, info);
     OK(MPI_Info_free(&info));
-    Data data(t.comm, t.own, layouts);
+    Data data(t.comm, t.own, layouts, InPlace::no, MemoryKind::mapped, MemoryKind::mapped);  // the host's
     for (int round = 0; round < 3; ++round) {
       data.reset();
       run(plan, data);
