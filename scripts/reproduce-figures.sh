@@ -12,6 +12,8 @@
 #   network      rows of 4 KiB between two nodes of the namespace cluster, unshaped and at 500 Mbit/s
 #   moe          dispatch of rows of 4 and 14 KiB on 4 nodes of 2 ranks at 500 Mbit/s, one and two interfaces a
 #                node, and of 64 B to 14 KiB inside one node
+#   routes       the same traffic, rows of 64 B to 16 KiB, and short messages on 4 nodes of 8 ranks: the chosen route
+#                beside the direct one
 #   setup        time to plan an exchange of a million rows of 64 B
 #
 # All of them without a FIGURE. Without --build the programs are those below the current directory. --quick
@@ -24,7 +26,7 @@ build=. json= quick=no failed=0
 declare -a figures=() extra=()
 MPIRUN=${MPIRUN:-mpirun}
 
-usage() { sed -n 's/^# \{0,1\}//; 4,19p' "${BASH_SOURCE[0]}"; }
+usage() { sed -n 's/^# \{0,1\}//; 4,21p' "${BASH_SOURCE[0]}"; }
 
 parse() {
   while (($# > 0)); do
@@ -35,12 +37,12 @@ parse() {
         shift ;;
       --quick) quick=yes ;;
       --help) usage; exit 0 ;;
-      rows-malloc | rows-alloc | fft | small | network | moe | setup) figures+=("$1") ;;
+      rows-malloc | rows-alloc | fft | small | network | moe | routes | setup) figures+=("$1") ;;
       *) echo "$1: unknown argument" >&2; usage >&2; exit 2 ;;
     esac
     shift
   done
-  ((${#figures[@]} > 0)) || figures=(rows-malloc rows-alloc fft small network moe setup)
+  ((${#figures[@]} > 0)) || figures=(rows-malloc rows-alloc fft small network moe routes setup)
   bench=$build/osu_alltoallv_layout
   [[ -x $bench ]] || { echo "$bench is missing: run make there, or name the build with --build" >&2; exit 2; }
   [[ -z $json ]] || mkdir -p "$json" || exit 2
@@ -112,6 +114,19 @@ moe() {
     --row 4096,14336 --link-rate 125M -c
   launch 2
   show moe-inside "${launcher[@]}" "$dispatch" --tokens 4096 --row 64,256,1024,4096,14336 -c
+}
+
+# The chosen route beside the direct one, in turns.
+routes() {
+  local -a cluster=("$source/tests/cluster/cluster" run --nodes 4)
+  local route
+  for route in direct auto direct auto; do
+    MPIX_LAYOUT_ROUTE=$route show "routes-moe-$route" "${cluster[@]}" --ranks-per-node 2 --rate 500mbit -- \
+      "$build/osu_moe_dispatch" --traffic uniform,skewed,one-node,bimodal --row 64,256,1024,4096,16384 \
+      --baseline none -i 8
+    MPIX_LAYOUT_ROUTE=$route show "routes-small-$route" "${cluster[@]}" --ranks-per-node 8 -- \
+      "$bench" --api plan -m 64:4096 --row 64 --baseline none -i 60
+  done
 }
 
 setup() {
