@@ -173,10 +173,11 @@ void Exchange::check_peers() noexcept {
     run_.fail(status);
     sender.abandon(run_);
   }
-  // Ranks that were introduced by packets may not be connected, and asking connects them: a few at a time.
+  // Peers that packets announce this rank to may not be connected, and asking connects them: a few at a time.
   std::size_t unconnected = 0;
   for (PairExchange& pair : live_) {
-    if (pair.introduced() && (unconnected++ + watched_) % (live_.size() + 1) >= kWatchedPeers) continue;
+    if (pair.announced_by_packets() && (unconnected++ + watched_) % (live_.size() + 1) >= kWatchedPeers)
+      continue;
     Status status = pair.channel().check_peer();
     if (status.ok()) continue;
     run_.fail({status.code(), text("waiting for ", pair.awaited(), ": ", status.message())});
@@ -198,14 +199,8 @@ std::string Exchange::awaited() const {
 }
 
 void Exchange::time_out() noexcept {
-  run_.fail({Code::timeout, text("rank ", run_.context->rank, " waited ", run_.config->timeout, " s for ",
-                                 awaited(), " (MPIX_LAYOUT_TIMEOUT; do all ranks list the same sizes?)")});
-  deserted_ = true;
-  for (NodeSender& sender : senders_) sender.abandon(run_);
-  for (PairExchange& pair : live_) pair.abandon(run_);
-  live_.clear();
-  std::fill(place_.begin(), place_.end(), kGone);
-  self_.abandon(run_);
+  desert({Code::timeout, text("rank ", run_.context->rank, " waited ", run_.config->timeout, " s for ",
+                              awaited(), " (MPIX_LAYOUT_TIMEOUT; do all ranks list the same sizes?)")});
 }
 
 }  // namespace mpix::engine

@@ -64,7 +64,7 @@ class Exchange {
   /// Takes what a packet of `source` has for this rank.
   Taken take(int source, const PacketDest& dest, std::span<const PacketEntry> entries,
              const std::byte* data) noexcept;
-  /// Waits no longer for the other ranks of the node, one of which is gone.
+  /// Gives up everything that is not done, and waits no longer for the other ranks of the node.
   void desert(const Status& status) noexcept;
   /// What went wrong first; meaningful once done.
   const Status& error() const noexcept { return run_.error; }
@@ -87,7 +87,7 @@ class Exchange {
   std::string awaited() const;
   /// Asks the transports about the peers still awaited, and gives up on those that are gone.
   void check_peers() noexcept;
-  /// Gives up everything that is not done; the exchange fails with timeout, naming the peers awaited.
+  /// Deserts with an error that names the peers awaited.
   void time_out() noexcept;
 
  private:

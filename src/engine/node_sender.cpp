@@ -61,8 +61,9 @@ bool NodeSender::step(Run& run, const NodeRoute::Lane& lane, Progress& progress)
     happened = progress.filling.commit(*lane.channel, *run.send_gpu.queue, status);
     if (!status.ok()) return fail(run, status);
   }
-  if (route_->fits && !introduced() && !run.send_gpu) return send_whole(run, lane, progress);
-  if (progress.left > 0 || !introduced()) {
+  if (route_->fits && !introduced() && !run.send_gpu) {
+    happened |= send_whole(run, lane, progress);
+  } else if (progress.left > 0 || !introduced()) {
     happened |= announce(run, lane, progress);
     const bool expected = progress.announced > 0 || (!introduced() && expects_introductions_);
     if (expected && lane.turns->is_next(run.exchange)) happened |= push(run, lane, progress);
@@ -111,7 +112,6 @@ bool NodeSender::send_whole(Run& run, const NodeRoute::Lane& lane, Progress& pro
   progress.left -= extent.bytes;
   run.traffic.net += extent.bytes;
   ++run.traffic.messages;
-  lane.turns->leave(run.exchange);
   return status.ok() || fail(run, status);
 }
 

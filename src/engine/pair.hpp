@@ -77,7 +77,7 @@ class PairExchange {
   int peer() const noexcept { return pair_->peer; }
   std::size_t index() const noexcept { return index_; }
   /// Whether packets do what this rank's announcement to the peer would.
-  bool introduced() const noexcept;
+  bool announced_by_packets() const noexcept;
   transport::Channel& channel() const noexcept { return *link_->channel; }
   /// What is still awaited, for messages.
   std::string awaited() const;

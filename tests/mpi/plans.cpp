@@ -309,4 +309,32 @@ MPI_TEST(hints_that_differ_between_ranks) {
   OK(MPIX_Layout_plan_free(&plan));
 }
 
+/// Each rank decides for itself by which route it sends, and from exchange to exchange.
+MPI_TEST(routes_that_differ_between_ranks_and_plans) {
+  static const std::vector<const char*> routes = {"auto", "direct", "forward", "aggregate"};
+  for (const Volume& volume : {kSmall, kLarge}) {
+    const Layouts layouts = random_layouts(t.comm, t.shared.bits(), t.own, volume, false);
+    std::vector<MPIX_Layout_plan> plans;
+    for (int i = 0; i < 3; ++i) {
+      MPI_Info info = MPI_INFO_NULL;
+      OK(MPI_Info_create(&info));
+      OK(MPI_Info_set(info, "mpix_layout_route", t.own.pick(routes)));
+      plans.push_back(make_plan(t, layouts, info));
+      OK(MPI_Info_free(&info));
+    }
+    for (int round = 0; round < 4; ++round) {
+      std::deque<Data> data;
+      std::vector<MPI_Request> requests(plans.size());
+      for (std::size_t i = 0; i < plans.size(); ++i) data.emplace_back(t.comm, t.own, layouts);
+      for (std::size_t i = 0; i < plans.size(); ++i) {
+        OK(MPIX_Layout_plan_start(plans[i], data[i].sendbuf(), data[i].recvbuf(), &requests[i]));
+        if (t.own.chance(30)) OK(MPI_Wait(&requests[i], MPI_STATUS_IGNORE));
+      }
+      OK(MPI_Waitall(3, requests.data(), MPI_STATUSES_IGNORE));
+      for (Data& d : data) d.verify("routes that differ");
+    }
+    for (MPIX_Layout_plan& plan : plans) OK(MPIX_Layout_plan_free(&plan));
+  }
+}
+
 }  // namespace mpix::test

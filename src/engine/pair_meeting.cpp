@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// How the two ranks of a pair find each other: announcements, or packets in their place, sizes that must
+// agree, and the way that the bytes will go.
+#include <algorithm>
+
+#include "base/text.hpp"
+#include "engine/node_sender.hpp"
+#include "engine/pair.hpp"
+
+namespace mpix::engine {
+namespace {
+
+using transport::Announcement;
+using transport::AnnouncementView;
+
+/// A message is cut into at least this many chunks, so that both ends work at once, unless they get too
+/// short.
+constexpr std::int64_t kPipelineDepth = 8;
+constexpr std::int64_t kShortestChunk = 16 << 10;
+
+std::int64_t mean_run(const kernels::Blocks& blocks) noexcept {
+  return blocks.bytes / blocks.nruns;
+}
+
+}  // namespace
+
+void PairExchange::enter(const Run& run) {
+  link_->announcing.join(run.exchange);
+  link_->meeting.join(run.exchange);
+  link_->living.join(run.exchange);
+  if (!run.send_gpu) return;
+  repeats_ = nullptr;  // rows that a GPU reads twice cost it little
+  leave_note(run);
+}
+
+bool PairExchange::announce(Run& run) noexcept {
+  if (!run.open || !link_->announcing.is_next(run.exchange)) return false;
+  if (announced_by_packets()) return leave_to_sender(run);
+  std::byte* const room = channel().announce_begin();
+  if (room == nullptr) return false;
+  Announcement announcement;
+  announcement.exchange = run.exchange;
+  announcement.send_bytes = send_total();
+  announcement.recv_bytes = recv_total();
+  announcement.abilities = channel().abilities();
+  if (pair_->recv != nullptr && mean_run(*pair_->recv) < run.config->attach_block)
+    announcement.abilities &= ~static_cast<std::uint32_t>(transport::kCanAttach);
+  if (run.recv_gpu) announcement.abilities = can_import(run) ? transport::kCanImport : 0u;
+  if (sender_ != nullptr) {
+    announcement.abilities |= transport::kForwards;
+  } else if (send_total() > 0 && !run.send_gpu &&
+             static_cast<std::size_t>(send_total()) <= channel().inline_limit()) {
+    announcement.inline_bytes = static_cast<std::uint32_t>(send_total());
+    run.context->kernels->gather(run.send_base, *pair_->send, send_cursor_, room, announcement.inline_bytes,
+                                 kernels::Stores::cached);
+    sent_ = send_total();
+    (channel().same_node() ? run.traffic.inlined : run.traffic.net) += sent_;
+  }
+  if (link_->introduced > 0 && run.exchange - link_->introduced <= transport::kLongestIntroduced)
+    announcement.abilities |= static_cast<std::uint32_t>(run.exchange - link_->introduced)
+                              << transport::kIntroducedShift;
+  const Status status = channel().announce_commit(announcement);
+  if (!status.ok()) {
+    run.fail(status);
+    abandon(run);
+    return true;
+  }
+  if (!channel().same_node()) ++run.traffic.messages;
+  link_->announcing.leave(run.exchange);
+  announced_ = true;
+  return true;
+}
+
+bool PairExchange::announced_by_packets() const noexcept {
+  return sender_ != nullptr && sender_->introduces();
+}
+
+/// Where packets introduce this rank to the peer.
+bool PairExchange::leave_to_sender(const Run& run) noexcept {
+  if (!sender_->introduced()) return false;
+  link_->introduced = run.exchange;
+  link_->announcing.leave(run.exchange);
+  announced_ = true;
+  return true;
+}
+
+bool PairExchange::meet(Run& run) noexcept {
+  if (!link_->meeting.is_next(run.exchange)) return false;
+  const AnnouncementView* view = channel().announcement();
+  while (view != nullptr && view->header.exchange < run.exchange) {  // of an exchange that was given up here
+    channel().pop_announcement();
+    view = channel().announcement();
+  }
+  if (view == nullptr) return false;
+  if (view->header.exchange > run.exchange) {
+    const std::uint64_t ago = view->header.abilities >> transport::kIntroducedShift;
+    if (ago > 0 && view->header.exchange - ago >= run.exchange) return false;  // a packet is on its way
+    run.fail({Code::mismatch, text("rank ", run.context->rank, " sends ", send_total(), " bytes to rank ",
+                                   peer(), " and expects ", recv_total(), " bytes from it, but rank ", peer(),
+                                   " sends 0 and expects 0 bytes in this exchange")});
+    abandon(run);
+    return true;
+  }
+  // Before its own announcement is out, with what it carries, a rank neither sends chunks nor lets the peer's
+  // data overwrite what it sends in place.
+  if (!announced_) return false;
+  accept(run, *view);
+  channel().pop_announcement();
+  link_->meeting.leave(run.exchange);
+  met_ = true;
+  return true;
+}
+
+void PairExchange::introduce(Run& run, std::int64_t send_bytes, std::int64_t recv_bytes) noexcept {
+  if (met_ || done_ || (run.plan->in_place && !announced_)) return;
+  transport::AnnouncementView view;
+  view.header = {run.exchange, send_bytes, recv_bytes, 0, transport::kForwards};
+  accept(run, view);
+  link_->meeting.leave(run.exchange);
+  met_ = true;
+}
+
+void PairExchange::accept(Run& run, const AnnouncementView& view) noexcept {
+  const Announcement& theirs = view.header;
+  const bool agreed = compare_sizes(run, theirs);
+  // Packets are on their way whether they are wanted or not, and take up room until they are taken.
+  if (!receiving_ && (theirs.abilities & transport::kForwards) != 0) unwanted_ = theirs.send_bytes;
+  if (!agreed) return;
+  if (receiving_ && theirs.inline_bytes > 0 && run.recv_gpu) {
+    accept_inlined_gpu(run, view);
+  } else if (receiving_ && theirs.inline_bytes > 0) {
+    run.context->kernels->scatter(run.recv_base, *pair_->recv, recv_cursor_, view.payload,
+                                  theirs.inline_bytes, kernels::Stores::cached);
+    received_ = theirs.inline_bytes;
+  } else if (receiving_ && recv_total() > 0 && (theirs.abilities & transport::kForwards) == 0) {
+    channel().expect(recv_total());
+    expected_ = recv_total();
+  }
+  if (sending_ && sent_ < send_total() && sender_ == nullptr) choose_reach(run, theirs.abilities);
+}
+
+/// Refuses the directions on which the two ranks disagree; both find the same from the two announcements.
+bool PairExchange::compare_sizes(Run& run, const Announcement& theirs) noexcept {
+  const int me = run.context->rank;
+  if (theirs.send_bytes != recv_total()) {
+    receiving_ = false;
+    run.fail({Code::mismatch, text("rank ", peer(), " sends ", theirs.send_bytes, " bytes to rank ", me,
+                                   ", which expects ", recv_total(), " bytes from it")});
+  }
+  if (theirs.recv_bytes != send_total()) {
+    sending_ = false;
+    run.fail({Code::mismatch, text("rank ", me, " sends ", send_total(), " bytes to rank ", peer(),
+                                   ", which expects ", theirs.recv_bytes, " bytes from it")});
+  }
+  return sending_ || receiving_;
+}
+
+void PairExchange::choose_reach(Run& run, std::uint32_t abilities) noexcept {
+  const auto limit = static_cast<std::int64_t>(channel().chunk_limit());
+  const std::int64_t share = send_total() / kPipelineDepth;
+  chunk_bytes_ = static_cast<std::size_t>(std::min(std::max(share, kShortestChunk), limit));
+  if (run.plan->in_place) return;  // the peer would read what this rank overwrites
+  if (run.send_gpu) {
+    if ((abilities & transport::kCanImport) != 0 && run.config->cuda_ipc) choose_export(run);
+    return;
+  }
+  if ((abilities & transport::kCanMap) != 0) place_ = run.mapped_place();
+  if (place_) return;
+  if (repeats_ != nullptr) return;  // each is read once, and not by the peer again and again
+  const bool wanted =
+      run.config->attach == Choice::on ||
+      (run.config->attach == Choice::automatic && mean_run(*pair_->send) >= run.config->attach_block);
+  if ((abilities & transport::kCanAttach) != 0 && wanted) place_ = run.attached_place();
+}
+
+}  // namespace mpix::engine
