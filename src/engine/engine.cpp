@@ -136,8 +136,18 @@ Exchange* Engine::start(std::shared_ptr<const BoundPlan> plan, PlanLayouts layou
                   gpu_queues_.traffic());
   active_.push_back({std::move(spare_.back()), {}, {}, false});
   spare_.pop_back();
-  if (relay_ != nullptr) relay_->started(exchanges_);
+  take_packets();
   return exchange;
+}
+
+/// Lets forwarders hand on packets up to the first exchange that still waits for a stream. What they have
+/// handed on must not wait here: it would be in front of packets of earlier exchanges.
+void Engine::take_packets() noexcept {
+  if (relay_ == nullptr) return;
+  std::uint64_t through = exchanges_;
+  for (const Active& active : active_)
+    if (!active.exchange->open()) through = std::min(through, active.exchange->number() - 1);
+  relay_->takes(through);
 }
 
 Traffic Engine::traffic_of(Exchange& exchange) const noexcept {
@@ -153,6 +163,7 @@ void Engine::finish(Exchange* exchange) noexcept {
   exchange->release();
   if (spare_.size() < kSpareExchanges) spare_.push_back(std::move(found->exchange));
   active_.erase(found);
+  take_packets();
 }
 
 void Engine::wait(Exchange& exchange) noexcept {
@@ -202,6 +213,7 @@ bool Engine::progress() noexcept {
 bool Engine::progress_relay() noexcept {
   if (active_.empty()) return false;
   bool happened = false;
+  take_packets();
   const Status status = relay_->progress(context_, *this, happened);
   std::uint64_t through = exchanges_, idle = exchanges_;
   for (Active& active : active_) {

@@ -71,6 +71,7 @@ class Engine final : RelayClient {
   void add_routes(BoundPlan& bound);
   void add_lanes(NodeRoute& route, const Config& config);
   void add_repeats(BoundPlan& bound) const;
+  void take_packets() noexcept;
   bool progress_relay() noexcept;
   Taken deliver(const PacketHeader& header, const PacketDest& dest, std::span<const PacketEntry> entries,
                 const std::byte* data) noexcept override;

@@ -147,7 +147,7 @@ void Exchange::desert(const Status& status) noexcept {
   live_.clear();
   std::fill(place_.begin(), place_.end(), kGone);
   self_.abandon(run_);
-  deserted_ = true;
+  deserted_ = run_.open = true;
 }
 
 /// The pair with `peer`; null where there is none, or it is done.
@@ -159,6 +159,7 @@ PairExchange* Exchange::live_pair(int peer) noexcept {
 
 Taken Exchange::take(int source, const PacketDest& dest, std::span<const PacketEntry> entries,
                      const std::byte* data) noexcept {
+  if (!open()) return Taken::not_now;
   PairExchange* const pair = live_pair(source);
   if (pair == nullptr) return Taken::all;
   if (dest.introduces) pair->introduce(run_, dest.send_bytes, dest.recv_bytes);

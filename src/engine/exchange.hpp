@@ -56,6 +56,8 @@ class Exchange {
   bool done() const noexcept { return finished() && !lingering(); }
   /// Lets the stream go on that waits for the exchange; to be called once it is done.
   void release_stream() noexcept;
+  /// Packets may come: it waits for no stream, or not any more.
+  bool open() const noexcept { return run_.open; }
   /// This rank has nothing left to do for itself.
   bool finished() const noexcept { return live_.empty() && self_.done() && all_sent(); }
   /// This rank has nothing more to send to other nodes.

@@ -292,24 +292,35 @@ bool PairExchange::scatter_inlined(Run& run) noexcept {
   return true;
 }
 
+/// Whether the GPU has taken a part of a packet that was given to it. Meanwhile the ranks may have met and
+/// disagreed.
+bool PairExchange::taken_by_gpu(Run& run, const std::byte* data) noexcept {
+  const auto known = std::find_if(gpu_->taking.begin(), gpu_->taking.end(),
+                                  [&](const GpuPair::Taking& taking) { return taking.data == data; });
+  if (!run.recv_gpu.queue->done(known->ticket)) return false;
+  if (receiving_) {
+    received_ += known->bytes;
+    stray_ += known->stray;
+  } else {
+    unwanted_ -= known->bytes + known->stray;
+  }
+  gpu_->taking.erase(known);
+  if (met_) refuses_strays(run);
+  return true;
+}
+
 /// Part of a packet: false until it has been taken, and to be offered again until then.
 bool PairExchange::take_gpu(Run& run, std::span<const PacketEntry> entries, const std::byte* data) noexcept {
   GpuPair* const state = gpu(run);
   if (state == nullptr) return true;
-  const auto known = std::find_if(state->taking.begin(), state->taking.end(),
-                                  [&](const GpuPair::Taking& taking) { return taking.data == data; });
-  if (known != state->taking.end()) {
-    if (!run.recv_gpu.queue->done(known->ticket)) return false;
-    received_ += known->bytes;
-    state->taking.erase(known);
-    return true;
-  }
-  std::int64_t bytes = 0;
+  std::int64_t bytes = 0, stray = 0;
   try {
     state->entries.clear();
     for (const PacketEntry& entry : entries) {
-      if (entry.offset < 0 || entry.offset > recv_total() - entry.bytes)
-        throw Error(Code::internal, text("rank ", peer(), " sent bytes beyond the end of its message"));
+      if (!expects(entry)) {
+        stray += entry.bytes;
+        continue;
+      }
       state->entries.push_back({entry.data, entry.bytes, entry.offset});
       bytes += entry.bytes;
     }
@@ -318,9 +329,14 @@ bool PairExchange::take_gpu(Run& run, std::span<const PacketEntry> entries, cons
     give_up(run);
     return true;
   }
+  if (state->entries.empty()) {
+    stray_ += stray;
+    return true;
+  }
   const std::optional<device::Ticket> ticket =
       run.recv_gpu.queue->scatter_entries(run.recv_gpu.at(run.recv_base, index_, 0), data, state->entries);
-  if (ticket) state->taking.push_back({data, *ticket, bytes});
+  if (!ticket) return false;
+  state->taking.push_back({data, *ticket, bytes, stray});
   return false;
 }
 

@@ -2,6 +2,7 @@
 /// What a GPU is doing for one pair: chunks that are being written or read while the exchange goes on.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -48,7 +49,7 @@ struct GpuPair {
   struct Taking {
     const std::byte* data;
     device::Ticket ticket;
-    std::int64_t bytes;
+    std::int64_t bytes, stray;  ///< within and beyond what is received
   };
   /// In place: bytes saved before their turn to be sent.
   struct Saved {
@@ -69,6 +70,9 @@ struct GpuPair {
   bool inlined_waits = false;      ///< no copy of it was started yet
   std::shared_ptr<const device::Imported> buffer, lists;  ///< the peer's, while they are read
 
+  bool takes(const std::byte* data) const noexcept {
+    return std::any_of(taking.begin(), taking.end(), [&](const Taking& t) { return t.data == data; });
+  }
   bool idle() const noexcept {
     return filling.size() == 0 && reading.empty() && taking.empty() && !inlined_waits;
   }

@@ -22,7 +22,7 @@ struct NodeRoute {
   struct Lane {
     int rank = 0;
     transport::Channel* channel = nullptr;
-    /// A forwarder takes packets in their order and keeps them until their receivers have started the
+    /// A forwarder takes packets in their order and keeps them until their receivers take part in the
     /// exchange, so those of an earlier one must come first.
     Turns* turns = nullptr;
     UniqueCursor start;

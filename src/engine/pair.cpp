@@ -261,8 +261,9 @@ Status PairExchange::open_reading(Run& run, const ChunkView& view) noexcept {
 }
 
 bool PairExchange::take(Run& run, std::span<const PacketEntry> entries, const std::byte* data) noexcept {
-  if (!met_) return false;
   if (done_) return true;
+  if (run.plan->in_place && !met_) return false;
+  if (gpu_ != nullptr && gpu_->takes(data)) return taken_by_gpu(run, data);
   if (!receiving_) {
     for (const PacketEntry& entry : entries) unwanted_ -= entry.bytes;
     return true;
@@ -270,8 +271,10 @@ bool PairExchange::take(Run& run, std::span<const PacketEntry> entries, const st
   if (run.recv_gpu) return take_gpu(run, entries, data);
   try {
     for (const PacketEntry& entry : entries) {
-      if (entry.offset < 0 || entry.offset > recv_total() - entry.bytes)
-        throw Error(Code::internal, text("rank ", peer(), " sent bytes beyond the end of its message"));
+      if (!expects(entry)) {
+        stray_ += entry.bytes;
+        continue;
+      }
       kernels::Cursor cursor = places_.cursor(*pair_->recv, entry.offset);
       run.context->kernels->scatter(run.recv_base, *pair_->recv, cursor, data + entry.data, entry.bytes,
                                     run.stores);
@@ -281,6 +284,14 @@ bool PairExchange::take(Run& run, std::span<const PacketEntry> entries, const st
     give_up(run);
   }
   return true;
+}
+
+/// Whether the entry lies within what is received. If not, and the sizes are not known to differ, that is for
+/// accept() to find. Throws Error where they are known to agree.
+bool PairExchange::expects(const PacketEntry& entry) const {
+  if (pair_->recv != nullptr && entry.offset >= 0 && entry.offset <= recv_total() - entry.bytes) return true;
+  if (met_) throw Error(Code::internal, text("rank ", peer(), " sent bytes beyond the end of its message"));
+  return false;
 }
 
 /// Fails the exchange by the exception that is being handled.

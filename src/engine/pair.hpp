@@ -71,7 +71,8 @@ class PairExchange {
 
   /// A packet says what the peer's announcement would; nothing happens if it is too early for that.
   void introduce(Run& run, std::int64_t send_bytes, std::int64_t recv_bytes) noexcept;
-  /// Takes part of a packet that the peer has sent; false if it is too early for that.
+  /// Takes part of a packet that the peer has sent, which may come before the two ranks have met; false if it
+  /// is to be offered again.
   bool take(Run& run, std::span<const PacketEntry> entries, const std::byte* data) noexcept;
 
   int peer() const noexcept { return pair_->peer; }
@@ -100,6 +101,7 @@ class PairExchange {
   bool leave_to_sender(const Run& run) noexcept;
   bool meet(Run& run) noexcept;
   void accept(Run& run, const transport::AnnouncementView& view) noexcept;
+  bool refuses_strays(Run& run) noexcept;
   bool compare_sizes(Run& run, const transport::Announcement& theirs) noexcept;
   void choose_reach(Run& run, std::uint32_t abilities) noexcept;
   bool exports() const noexcept { return gpu_ != nullptr && gpu_->exports.has_value(); }
@@ -111,6 +113,7 @@ class PairExchange {
   Status push_import(Run& run, std::span<std::byte> room) noexcept;
   bool pull(Run& run) noexcept;
   bool save_ahead(Run& run, std::int64_t bytes) noexcept;
+  bool expects(const PacketEntry& entry) const;
   bool pull_packet(Run& run, const transport::ChunkView& view) noexcept;
   bool pull_data(Run& run, const transport::ChunkView& view) noexcept;
   bool pull_descriptor(Run& run, const transport::ChunkView& view) noexcept;
@@ -134,6 +137,7 @@ class PairExchange {
   bool pull_imported(Run& run, const transport::ChunkView& view) noexcept;
   void accept_inlined_gpu(Run& run, const transport::AnnouncementView& view) noexcept;
   bool scatter_inlined(Run& run) noexcept;
+  bool taken_by_gpu(Run& run, const std::byte* data) noexcept;
   bool take_gpu(Run& run, std::span<const PacketEntry> entries, const std::byte* data) noexcept;
   void abandon_gpu(const Run& run) noexcept;
 
@@ -146,6 +150,7 @@ class PairExchange {
   bool sending_ = true, receiving_ = true;  // false once complete or refused
   std::int64_t sent_ = 0, received_ = 0;
   std::int64_t expected_ = 0;  ///< in chunks, as the channel knows
+  std::int64_t stray_ = 0;     ///< in packets that came before the ranks have met, beyond what is received
   std::int64_t unwanted_ = 0;  ///< bytes in packets still to come, of a message that is refused
   kernels::Cursor send_cursor_, recv_cursor_;
   std::size_t chunk_bytes_ = 0;

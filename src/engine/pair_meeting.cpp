@@ -124,8 +124,10 @@ void PairExchange::accept(Run& run, const AnnouncementView& view) noexcept {
   const Announcement& theirs = view.header;
   const bool agreed = compare_sizes(run, theirs);
   // Packets are on their way whether they are wanted or not, and take up room until they are taken.
-  if (!receiving_ && (theirs.abilities & transport::kForwards) != 0) unwanted_ = theirs.send_bytes;
+  if (!receiving_ && (theirs.abilities & transport::kForwards) != 0)
+    unwanted_ = theirs.send_bytes - received_ - stray_;
   if (!agreed) return;
+  if (refuses_strays(run)) return;
   if (receiving_ && theirs.inline_bytes > 0 && run.recv_gpu) {
     accept_inlined_gpu(run, view);
   } else if (receiving_ && theirs.inline_bytes > 0) {
@@ -137,6 +139,14 @@ void PairExchange::accept(Run& run, const AnnouncementView& view) noexcept {
     expected_ = recv_total();
   }
   if (sending_ && sent_ < send_total() && sender_ == nullptr) choose_reach(run, theirs.abilities);
+}
+
+/// Gives up if bytes came for which an agreed message has no place.
+bool PairExchange::refuses_strays(Run& run) noexcept {
+  if (!receiving_ || stray_ == 0) return false;
+  run.fail({Code::internal, text("rank ", peer(), " sent bytes beyond the end of its message")});
+  abandon(run);
+  return true;
 }
 
 /// Refuses the directions on which the two ranks disagree; both find the same from the two announcements.

@@ -48,8 +48,9 @@ Channel& Relay::node_channel(std::size_t local) {
   return *node_channels_[local];
 }
 
-void Relay::started(std::uint64_t exchange) noexcept {
-  parts_.board->line(self_).started.store(exchange, std::memory_order_release);
+void Relay::takes(std::uint64_t exchange) noexcept {
+  auto& mine = parts_.board->line(self_).takes;
+  if (mine.load(std::memory_order_relaxed) < exchange) mine.store(exchange, std::memory_order_release);
 }
 
 void Relay::finished(std::uint64_t exchange) noexcept {
@@ -199,7 +200,7 @@ bool Relay::hand_to(HandingOut& out, const PacketDest& dest, bool& happened, Sta
   const PacketView& packet = out.packet;
   const auto local = static_cast<std::size_t>(dest.local);
   memory::Board::Line& line = parts_.board->line(local);
-  if (line.started.load(std::memory_order_acquire) < packet.header.exchange) return false;
+  if (line.takes.load(std::memory_order_acquire) < packet.header.exchange) return false;
   try {
     part_writer_.prepare(dest);
     Channel& to = node_channel(local);

@@ -67,8 +67,8 @@ class Relay {
   /// In which the exchanges send by it.
   Turns& turns(int rank);
 
-  /// This rank has started the exchange, and all before it.
-  void started(std::uint64_t exchange) noexcept;
+  /// This rank takes packets of this exchange and all before it, whoever sends them.
+  void takes(std::uint64_t exchange) noexcept;
   /// This rank has nothing left to do for itself in this exchange and all before it.
   void finished(std::uint64_t exchange) noexcept;
   /// This rank has sent what it has for other nodes in this exchange and all before it.

@@ -28,7 +28,7 @@ class Board {
 
   /// One rank's line. Exchanges are numbered from 1; numbers only grow.
   struct alignas(64) Line {
-    std::atomic<std::uint64_t> started;  ///< this and all earlier exchanges have been started
+    std::atomic<std::uint64_t> takes;  ///< packets of this and all earlier exchanges
     std::atomic<std::uint64_t>
         finished;                     ///< in this and all earlier ones the rank has nothing left to do itself
     std::atomic<std::uint64_t> bell;  ///< rung for every packet that is left for the rank
