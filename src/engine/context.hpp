@@ -57,6 +57,7 @@ struct Link {
   transport::Channel* channel = nullptr;
   Turns announcing;              ///< have not yet sent their announcement
   Turns meeting;                 ///< have not yet read the peer's
+  Turns sending;                 ///< have chunks to send, which the peer takes in their order
   Turns living;                  ///< may still read chunks
   std::uint64_t introduced = 0;  ///< the last exchange in which a packet did what announcements do
   bool noted = false;            ///< a note with which the peer tries to import was left

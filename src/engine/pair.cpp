@@ -45,10 +45,11 @@ bool PairExchange::step(Run& run) noexcept {
   if (met_ && announced_) {
     if (gpu_ != nullptr) happened |= settle_gpu(run);
     if (sender_ != nullptr && sender_->done()) sent_ = send_total();
-    if (sending_ && sent_ < send_total() && sender_ == nullptr)
+    if (sending_ && sent_ < send_total() && sender_ == nullptr && link_->sending.is_next(run.exchange))
       happened |= run.send_gpu && !exports() ? push_gpu(run) : push(run);
     if (receiving_ && !done_ && received_ < recv_total()) happened |= pull(run);
   }
+  if (announced_ && sent()) link_->sending.leave(run.exchange);
   update_done(run);
   return happened;
 }
@@ -327,6 +328,7 @@ void PairExchange::update_done(Run& run) noexcept {
 void PairExchange::abandon(const Run& run) noexcept {
   link_->announcing.leave(run.exchange);
   link_->meeting.leave(run.exchange);
+  link_->sending.leave(run.exchange);
   link_->living.leave(run.exchange);
   abandon_gpu(run);
   reading_.reset();

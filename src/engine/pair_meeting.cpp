@@ -27,6 +27,7 @@ std::int64_t mean_run(const kernels::Blocks& blocks) noexcept {
 void PairExchange::enter(const Run& run) {
   link_->announcing.join(run.exchange);
   link_->meeting.join(run.exchange);
+  if (!sent()) link_->sending.join(run.exchange);
   link_->living.join(run.exchange);
   if (!run.send_gpu) return;
   repeats_ = nullptr;  // rows that a GPU reads twice cost it little
