@@ -203,8 +203,9 @@ typedef struct MPIX_Layout_stats {
   int64_t gpu_imported_bytes;  /**< sent so far straight from the memory of this rank's GPU, on this node */
   int64_t gpu_bounced_bytes;   /**< copied once more on the host, because no GPU reaches where they lie */
   int64_t aggregated_nodes;    /**< of forwarded_nodes: those to which all messages go as one */
-  int64_t net_messages; /**< messages sent so far to other nodes, those that only announce others included;
-                           not those of idle ranks in this rank's place */
+  int64_t net_messages;   /**< messages sent so far to other nodes, those that only announce others included;
+                             not those of idle ranks in this rank's place */
+  int64_t net_list_bytes; /**< of lists of places in these messages: forwarders keep them for later starts */
 } MPIX_Layout_stats;
 
 /**

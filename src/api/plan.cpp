@@ -105,6 +105,7 @@ MPIX_Layout_stats stats_of(PlanState& state) {
   stats.gpu_bounced_bytes = state.traffic.bounced;
   stats.aggregated_nodes = aggregated_nodes(*state.bound);
   stats.net_messages = state.traffic.messages;
+  stats.net_list_bytes = state.traffic.lists;
   return stats;
 }
 

@@ -152,6 +152,12 @@ std::vector<ConfigRow> make_table() {
       {"net_chunk", "bytes", "512K", "largest chunk between nodes; cut to a quarter of the staging memory",
        false, [](Config& c, View v) { return set_bytes(c.net_chunk, v, 4 << 10); },
        [](const Config& c) { return get_bytes(c.net_chunk); }},
+      {"kept_lists", "bytes", "256K",
+       "lists of places that a forwarder keeps for each rank that sends to it, so that a plan sends them "
+       "only "
+       "once; less where there are more than 512 ranks",
+       true, [](Config& c, View v) { return set_bytes(c.kept_lists, v, 0); },
+       [](const Config& c) { return get_bytes(c.kept_lists); }},
       {"streaming", "bytes", "4M", "size of a rank's exchange from which receives are stored past the caches",
        true, [](Config& c, View v) { return set_bytes(c.streaming, v, 0); },
        [](const Config& c) { return get_bytes(c.streaming); }},

@@ -30,6 +30,7 @@ struct Config {
   std::int64_t chunk = std::int64_t{256} << 10;        ///< largest bytes of one chunk inside a node
   std::int64_t net_staging = std::int64_t{16} << 20;   ///< bytes of staging memory for the network, each way
   std::int64_t net_chunk = std::int64_t{512} << 10;    ///< largest bytes of one chunk between nodes
+  std::int64_t kept_lists = std::int64_t{256} << 10;   ///< bytes of lists that a forwarder keeps for a rank
   std::int64_t attach_block = std::int64_t{16} << 10;  ///< mean run length from which attach is used
   std::int64_t streaming = std::int64_t{4} << 20;      ///< bytes of an exchange from which stores stream
   std::string kernels = "auto";                        ///< host kernels by name

@@ -15,6 +15,7 @@ Traffic& Traffic::operator+=(const Traffic& other) noexcept {
   chunks += other.chunks;
   saved += other.saved;
   messages += other.messages;
+  lists += other.lists;
   given += other.given;
   helped += other.helped;
   forwarded += other.forwarded;

@@ -31,6 +31,7 @@ struct Context {
 struct Traffic {
   std::int64_t self = 0, inlined = 0, ring = 0, mapped = 0, attached = 0, net = 0, chunks = 0, saved = 0;
   std::int64_t messages = 0;               ///< to other nodes: announcements and chunks
+  std::int64_t lists = 0;                  ///< bytes of lists of places in these
   std::int64_t given = 0;                  ///< of `net`, what other ranks of the node sent for this one
   std::int64_t helped = 0;                 ///< sent to other nodes for other ranks of the node
   std::int64_t imported = 0;               ///< read by the peers' GPUs from the memory of this rank's

@@ -43,15 +43,16 @@ Link& Engine::link(int peer) {
 
 std::shared_ptr<const BoundPlan> Engine::bind(const Layout& send, const Layout& recv, bool in_place) {
   const PlanKey key{send.serial(), recv.serial(), in_place};
-  if (!recent_.empty() && recent_.front().first == key) return recent_.front().second;
   const auto known =
       std::find_if(recent_.begin(), recent_.end(), [&](const auto& entry) { return entry.first == key; });
-  if (known != recent_.end()) {
+  if (known == recent_.end()) {
+    if (recent_.size() == kRecentPlans) recent_.pop_back();
+    recent_.insert(recent_.begin(), {key, bind(send, recv, in_place, config_)});
+    recent_.front().second->reused = false;
+  } else {
     std::rotate(recent_.begin(), known, known + 1);
-    return recent_.front().second;
+    recent_.front().second->reused = true;
   }
-  if (recent_.size() == kRecentPlans) recent_.pop_back();
-  recent_.insert(recent_.begin(), {key, bind(send, recv, in_place, config_)});
   return recent_.front().second;
 }
 

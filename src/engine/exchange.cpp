@@ -32,6 +32,7 @@ void Exchange::start(std::uint64_t number, std::shared_ptr<const BoundPlan> plan
   run_.recv_base = buffers.recv;
   run_.send_gpu = buffers.send_gpu;
   run_.recv_gpu = buffers.recv_gpu;
+  run_.reused = bound_->reused;
   run_.open = on_stream_.mark == nullptr;
   run_.stores = bound_->plan.streaming ? kernels::Stores::streaming : kernels::Stores::cached;
   deserted_ = false;

@@ -23,8 +23,10 @@ struct BoundPlan {
   /// What a pair of this node sends, equal bytes once, where that pays; one for each of plan.pairs, or none.
   std::vector<std::unique_ptr<const plan::NodeSend>> repeats;
   std::unique_ptr<const plan::NodeSend> self_repeats;  ///< likewise what the rank has for itself
-  mutable Mirrors mirrors;  ///< guarded by the engine's lock, as what executes the plan is
-  bool lingers = false;     ///< on all ranks alike: exchanges end on all ranks of a node together
+  // Guarded by the engine's lock, as what executes the plan is:
+  mutable Mirrors mirrors;
+  mutable bool reused = true;  ///< has been executed before, or is made for that: peers keep lists of it
+  bool lingers = false;        ///< on all ranks alike: exchanges end on all ranks of a node together
 };
 
 /// What Exchange::start needs to know of the two buffers.

@@ -102,17 +102,44 @@ bool NodeSender::send_whole(Run& run, const NodeRoute::Lane& lane, Progress& pro
   if (room == nullptr) return false;
   const PacketOrder order{{run.exchange, run.context->rank}, &route_->send, progress.left};
   PacketExtent extent;
-  Status status = writer_.write({room, lane.channel->inline_limit()}, order, progress.cursor, introductions_,
-                                {run.send_base, run.context->kernels}, extent);
+  Status status = write({room, lane.channel->inline_limit()}, run, order, *lane.whole_list, progress,
+                        {run.send_base, run.context->kernels}, extent);
   transport::Announcement announcement;
   announcement.exchange = run.exchange;
   announcement.send_bytes = static_cast<std::int64_t>(extent.payload);
   announcement.inline_bytes = static_cast<std::uint32_t>(extent.payload);
   if (status.ok()) status = lane.channel->announce_commit(announcement);
-  progress.left -= extent.bytes;
-  run.traffic.net += extent.bytes;
   ++run.traffic.messages;
   return status.ok() || fail(run, status);
+}
+
+/// Writes the next packet, without lists where the forwarder has them.
+Status NodeSender::write(std::span<std::byte> room, Run& run, PacketOrder order, SentList& list,
+                         Progress& progress, const PacketSource& source, PacketExtent& extent) noexcept {
+  // Introductions belong to the lists of the packet that has everything. Other packets have theirs once.
+  const bool steady = introduced() || &list != route_->lanes[0].list.get();
+  order.header.position = progress.position;
+  Status status;
+  try {
+    if (const std::int64_t known = steady ? list.known(progress.position) : 0; known > 0) {
+      order.header.list = list.number();
+      order.most = std::min(order.most, known);
+      introductions_ = {};
+      status = PacketWriter::write_data(room, order, progress.cursor, source, extent);
+    } else {
+      if (steady && run.reused) order.header.list = list.number_to_keep();
+      if (order.header.list != 0) order.most = std::min(order.most, list.unknown(progress.position));
+      status = writer_.write(room, order, progress.cursor, introductions_, source, extent);
+      if (order.header.list != 0) list.keep(progress.position, extent.bytes, extent.lists);
+    }
+  } catch (const std::exception& error) {
+    status = {Code::no_memory, error.what()};
+  }
+  progress.left -= extent.bytes;
+  progress.position += extent.bytes;
+  run.traffic.net += extent.bytes;
+  run.traffic.lists += static_cast<std::int64_t>(extent.lists);
+  return status;
 }
 
 bool NodeSender::push(Run& run, const NodeRoute::Lane& lane, Progress& progress) noexcept {
@@ -134,11 +161,8 @@ bool NodeSender::push(Run& run, const NodeRoute::Lane& lane, Progress& progress)
   const PacketOrder order{
       {run.exchange, run.context->rank}, &route_->send, std::min(share, progress.announced)};
   const std::size_t introductions = introductions_.size();
-  Status status = writer_.write(room, order, progress.cursor, introductions_, source, extent);
-  progress.left -= extent.bytes;
+  Status status = write(room, run, order, *lane.list, progress, source, extent);
   progress.announced -= extent.bytes;
-  progress.position += extent.bytes;
-  run.traffic.net += extent.bytes;
   ++run.traffic.chunks;
   ++run.traffic.messages;
   const auto introduced = static_cast<std::int64_t>(introductions - introductions_.size());
@@ -187,6 +211,7 @@ void NodeSender::leave_errand(Run& run, const ErrandDesk::Claim& claim, Progress
   desk.leave(claim);
   errands_.push_back(claim);
   progress.left -= bytes;
+  progress.position += bytes;
   run.traffic.net += bytes;
   run.traffic.given += bytes;
 }
@@ -211,6 +236,8 @@ void NodeSender::abandon(const Run& run) noexcept {
   done_ = true;
   for (std::size_t i = 0; i < lanes_.size(); ++i) {
     route_->lanes[i].turns->leave(run.exchange);
+    route_->lanes[i].list->forget();  // what is given up may not have been sent
+    route_->lanes[i].whole_list->forget();
     if (lanes_[i].filling.size() == 0) continue;
     run.send_gpu.queue->wait();
     lanes_[i].filling.cancel(*route_->lanes[i].channel);

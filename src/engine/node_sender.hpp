@@ -6,11 +6,13 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <vector>
 
 #include "engine/errand_desk.hpp"
 #include "engine/gpu_pair.hpp"
+#include "engine/kept_lists.hpp"
 #include "engine/packet.hpp"
 #include "engine/pair.hpp"
 
@@ -27,6 +29,9 @@ struct NodeRoute {
     Turns* turns = nullptr;
     UniqueCursor start;
     std::int64_t bytes = 0;
+    /// What the forwarder keeps for later exchanges, of packets that are sent as chunks, and of the one that
+    /// is sent with an announcement. Guarded by the engine's lock.
+    std::unique_ptr<SentList> list, whole_list;
   };
 
   int node = 0;
@@ -76,6 +81,8 @@ class NodeSender {
   bool announce(Run& run, const NodeRoute::Lane& lane, Progress& progress) noexcept;
   bool send_whole(Run& run, const NodeRoute::Lane& lane, Progress& progress) noexcept;
   bool push(Run& run, const NodeRoute::Lane& lane, Progress& progress) noexcept;
+  Status write(std::span<std::byte> room, Run& run, PacketOrder order, SentList& list, Progress& progress,
+               const PacketSource& source, PacketExtent& extent) noexcept;
   bool ask_for_help(Run& run) noexcept;
   void leave_errand(Run& run, const ErrandDesk::Claim& claim, Progress& progress) noexcept;
   bool collect_errands(Run& run) noexcept;

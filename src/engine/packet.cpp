@@ -33,9 +33,8 @@ std::byte* put_lists(std::byte* packet, PacketHeader& header, std::span<const Pa
   header.dests = static_cast<std::uint32_t>(dests.size());
   header.entries = static_cast<std::uint32_t>(entries.size());
   header.lists = static_cast<std::uint32_t>(encode_lists(packet + sizeof header, dests, entries));
-  header.data = static_cast<std::uint32_t>(data_place(header.lists));
   std::memcpy(packet, &header, sizeof header);
-  return packet + header.data;
+  return packet + data_place(header.lists);
 }
 
 }  // namespace
@@ -45,8 +44,9 @@ Status read_packet(const std::byte* payload, std::size_t size, PacketView& view)
   if (size < sizeof(PacketHeader)) return bad;
   std::memcpy(&view.header, payload, sizeof view.header);
   const PacketHeader& header = view.header;
-  if (header.lists > size || header.data != data_place(header.lists) || header.data > size ||
-      header.bytes > size - header.data || header.dests > header.lists || header.entries > header.lists)
+  const std::size_t data = data_place(header.lists);
+  if (data > size || header.bytes > size - data || header.dests > header.lists ||
+      header.entries > header.lists || header.position < 0 || header.position > INT64_MAX - header.bytes)
     return bad;
   try {
     view.dests.resize(header.dests);
@@ -54,7 +54,8 @@ Status read_packet(const std::byte* payload, std::size_t size, PacketView& view)
   } catch (const std::exception& error) {
     return {Code::no_memory, error.what()};
   }
-  view.data = payload + header.data;
+  view.data = payload + data;
+  if (header.recalls()) return {};
   const bool read = decode_lists({payload + sizeof header, header.lists}, view.dests, view.entries);
   return read && makes_sense(view) ? Status() : bad;
 }
@@ -72,12 +73,14 @@ std::size_t PartWriter::write(std::span<std::byte> room, const PacketView& packe
   cursor.introduced = true;
   const std::size_t lists =
       kUnitBytes + kMostDestBytes + (part.introduces ? kMostIntroductionBytes : std::size_t{0});
-  PacketHeader header = packet.header;
+  PacketHeader header;
+  header.exchange = packet.header.exchange;
+  header.source = packet.header.source;
   header.bytes = select(room.size(), lists, packet.entries_of(dest), cursor);
   part.count = static_cast<std::uint32_t>(entries_.size());
   std::byte* const data = put_lists(room.data(), header, {&part, 1}, entries_);
   for (const Copy& copy : copies_) std::memcpy(data + copy.to, packet.data + copy.from, copy.bytes);
-  return header.data + header.bytes;
+  return data_place(header.lists) + header.bytes;
 }
 
 /// Lists the entries that fit, and what they need of the packet's data, each byte once; returns how much that
@@ -287,7 +290,20 @@ Status PacketWriter::write(std::span<std::byte> room, const PacketOrder& order, 
   Status status;
   if (header.bytes > 0) status = source.read(*order.send, cursor, data, header.bytes, order.stores, ticket);
   cursor = measured.end;
-  extent = {header.data + header.bytes, measured.bytes, delivered, ticket};
+  extent = {data_place(header.lists) + header.bytes, header.lists, measured.bytes, delivered, ticket};
+  return status;
+}
+
+Status PacketWriter::write_data(std::span<std::byte> room, const PacketOrder& order, UniqueCursor& cursor,
+                                const PacketSource& source, PacketExtent& extent) noexcept {
+  constexpr std::size_t place = data_place(0);
+  PacketHeader header = order.header;
+  header.bytes = static_cast<std::uint32_t>(cut(order.most, static_cast<std::int64_t>(room.size() - place)));
+  std::memcpy(room.data(), &header, sizeof header);
+  extent = {place + header.bytes, 0, header.bytes, 0, 0};
+  Status status =
+      source.read(*order.send, cursor, room.data() + place, header.bytes, order.stores, extent.ticket);
+  advance(*order.send, cursor, header.bytes);
   return status;
 }
 

@@ -3,7 +3,7 @@
 /// the places that they go to. A forwarder hands every receiver its part, as a packet for that receiver
 /// alone.
 ///
-/// In memory: PacketHeader, the lists (packet_lists.hpp), padding, data.
+/// In memory: PacketHeader, the lists (packet_lists.hpp) unless the receiver has them, padding, data.
 #pragma once
 
 #include <sys/types.h>
@@ -27,10 +27,18 @@ struct PacketHeader {
   std::uint32_t dests = 0;
   std::uint32_t entries = 0;
   std::uint32_t lists = 0;  ///< bytes of them
-  std::uint32_t data = 0;   ///< where the data begins, from the header
   std::uint32_t bytes = 0;  ///< of data
+  /// Not 0: the lists are a part of this one, to be kept (kept_lists.hpp), or where `lists` is 0, one that
+  /// was kept is to be used.
+  std::uint32_t list = 0;
+  std::int64_t position = 0;  ///< of that part
+
+  bool recalls() const noexcept { return list != 0 && lists == 0; }
 };
-static_assert(sizeof(PacketHeader) == 32);
+static_assert(sizeof(PacketHeader) == 40);
+
+/// In PacketHeader::list: what was kept before under this number is to be dropped.
+inline constexpr std::uint32_t kNewList = std::uint32_t{1} << 31;
 
 inline constexpr std::size_t kMinPacketRoom = 4096;
 inline constexpr std::size_t kPacketAlignment = 16;  ///< of the data in it
@@ -49,7 +57,8 @@ struct PacketView {
   }
 };
 
-/// Status (internal) where `payload` is not a packet: its parts exceed its size, or its entries its data.
+/// Leaves the lists empty where kept ones are to be used. Status (internal) where `payload` is not a packet:
+/// its parts exceed its size, or its entries its data.
 Status read_packet(const std::byte* payload, std::size_t size, PacketView& view) noexcept;
 
 /// How much of a receiver's part of a packet has been handed on.
@@ -94,9 +103,9 @@ struct UniqueCursor {
 /// Moves `cursor` on by `bytes`. O(ranges passed).
 void advance(const plan::NodeSend& send, UniqueCursor& cursor, std::int64_t bytes) noexcept;
 
-/// Size of a packet, the unique bytes in it, and those times the places that they go to.
+/// Size of a packet and of its lists, the unique bytes in it, and those times the places that they go to.
 struct PacketExtent {
-  std::size_t payload = 0;
+  std::size_t payload = 0, lists = 0;
   std::int64_t bytes = 0;
   std::int64_t delivered = 0;
   device::Ticket ticket = 0;  ///< when the unique bytes are there
@@ -121,7 +130,7 @@ struct PacketSource {
 
 /// What a packet is to be made of.
 struct PacketOrder {
-  PacketHeader header;  ///< exchange and source
+  PacketHeader header;  ///< exchange and source, list and position
   const plan::NodeSend* send = nullptr;
   std::int64_t most = 0;  ///< of the unique bytes, from the cursor on
   kernels::Stores stores = kernels::Stores::cached;
@@ -146,6 +155,9 @@ class PacketWriter {
     std::span<const PacketDest> none;
     return write(room, order, cursor, none, source, extent);
   }
+  /// The same without lists, for a receiver that has kept them.
+  static Status write_data(std::span<std::byte> room, const PacketOrder& order, UniqueCursor& cursor,
+                           const PacketSource& source, PacketExtent& extent) noexcept;
 
  private:
   /// What one receiver has in the packet.

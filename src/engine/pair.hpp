@@ -29,6 +29,7 @@ struct Run {
   const std::byte* send_base = nullptr;
   std::byte* recv_base = nullptr;
   GpuSide send_gpu, recv_gpu;  ///< where the buffers are a GPU's
+  bool reused = false;         ///< see BoundPlan
   bool open = true;            ///< false until a stream has come to the exchange: nothing may begin
   kernels::Stores stores = kernels::Stores::cached;
   std::unique_ptr<PacketWriter> writer;  ///< of packets for one rank; made when it is needed

@@ -31,6 +31,14 @@ Turns& Relay::turns(int rank) {
   return source(rank).turns;
 }
 
+std::unique_ptr<SentList> Relay::sent_list(int rank, std::int64_t most) {
+  return std::make_unique<SentList>(source(rank).numbers, most);
+}
+
+std::unique_ptr<SentList> Relay::sent_whole_list(int rank, std::int64_t most) {
+  return std::make_unique<SentList>(source(rank).whole_numbers, most);
+}
+
 Relay::Source& Relay::source(int rank) {
   const auto known = by_rank_.find(rank);
   if (known != by_rank_.end()) return *known->second;
@@ -160,18 +168,38 @@ Status Relay::take_network(Source& from, RelayClient& client, bool& happened) no
   return {};
 }
 
+/// Reads a packet, or where kept lists are put together, its next part.
+Status Relay::read(HandingOut& out, std::span<const std::byte> payload) noexcept {
+  PacketView& packet = out.packet;
+  try {
+    Status status = read_packet(payload.data(), payload.size(), packet);
+    if (!status.ok()) return status;
+    out.part_bytes = packet.header.bytes;
+    packet.data += out.from;
+    if (packet.header.recalls()) return out.kept.recall(packet.header, out.from, packet, out.part_bytes);
+    out.kept.keep(packet.header, payload.data() + sizeof packet.header);
+    return {};
+  } catch (const std::exception& error) {
+    return {Code::no_memory, error.what()};
+  }
+}
+
 /// Hands out the packet at a channel's head; sets `whole` once all of it has been handed out.
 Status Relay::hand_out(HandingOut& out, int rank, std::span<const std::byte> payload, RelayClient& client,
                        bool& happened, bool& whole) noexcept {
-  Status status;
-  if (!std::exchange(out.read, true)) status = read_packet(payload.data(), payload.size(), out.packet);
-  whole = status.ok() && hand_out(out, client, happened, status);
-  if (!status.ok()) return {status.code(), text("from rank ", rank, ": ", status.message())};
-  if (!whole) return {};
+  do {
+    Status status;
+    if (!std::exchange(out.read, true)) status = read(out, payload);
+    whole = status.ok() && hand_out(out, client, happened, status);
+    if (!status.ok()) return {status.code(), text("from rank ", rank, ": ", status.message())};
+    if (!whole) return {};
+    out.from += out.part_bytes;
+    out.dest = 0;
+    out.part = {};
+    out.read = false;
+  } while (out.from < out.packet.header.bytes);
   client.forwarded(out.packet.header.exchange, out.packet.header.bytes);
-  out.dest = 0;
-  out.part = {};
-  out.read = false;
+  out.from = 0;
   return {};
 }
 

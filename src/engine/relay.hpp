@@ -16,6 +16,7 @@
 
 #include "engine/context.hpp"
 #include "engine/errand_desk.hpp"
+#include "engine/kept_lists.hpp"
 #include "engine/packet.hpp"
 #include "memory/board.hpp"
 #include "plan/nodes.hpp"
@@ -66,6 +67,9 @@ class Relay {
   transport::Channel& network_channel(int rank);
   /// In which the exchanges send by it.
   Turns& turns(int rank);
+  /// What `rank` keeps of the lists of packets that it gets as chunks, and with announcements.
+  std::unique_ptr<SentList> sent_list(int rank, std::int64_t most);
+  std::unique_ptr<SentList> sent_whole_list(int rank, std::int64_t most);
 
   /// This rank takes packets of this exchange and all before it, whoever sends them.
   void takes(std::uint64_t exchange) noexcept;
@@ -87,15 +91,20 @@ class Relay {
   /// A packet at the head of a channel, and how far it has been handed out.
   struct HandingOut {
     PacketView packet;
-    bool read = false;     // the packet is that at the head
-    std::size_t dest = 0;  // of its receivers
-    PartCursor part;       // of the receiver's
+    bool read = false;            // the packet is that at the head, or its part from `from` on
+    std::int64_t from = 0;        // bytes of data that parts before this one had
+    std::int64_t part_bytes = 0;  // of data: all but where kept lists are put together
+    std::size_t dest = 0;         // of the part's receivers
+    PartCursor part;              // of the receiver's
+    KeptLists kept;               // for such packets
   };
   /// A channel from another node.
   struct Source {
     int rank = 0;
     transport::Channel* channel = nullptr;
     Turns turns;
+    std::shared_ptr<ListNumbers> numbers = std::make_shared<ListNumbers>();        // what the rank keeps
+    std::shared_ptr<ListNumbers> whole_numbers = std::make_shared<ListNumbers>();  // likewise
     HandingOut announced, arrived;  // packets that come with announcements, and as chunks
   };
 
@@ -106,6 +115,7 @@ class Relay {
   Status take_node(RelayClient& client, bool& happened) noexcept;
   Status hand_out(HandingOut& out, int rank, std::span<const std::byte> payload, RelayClient& client,
                   bool& happened, bool& whole) noexcept;
+  static Status read(HandingOut& out, std::span<const std::byte> payload) noexcept;
   bool hand_out(HandingOut& out, RelayClient& client, bool& happened, Status& status) noexcept;
   bool hand_to(HandingOut& out, const PacketDest& dest, bool& happened, Status& status) noexcept;
   transport::Channel& node_channel(std::size_t local);

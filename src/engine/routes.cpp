@@ -125,11 +125,14 @@ std::vector<NodeRoute::Lane> make_lanes(const plan::NodeSend& send, std::span<co
     lane.rank = ranks[static_cast<std::size_t>(share.lane)];
     lane.start = at;
     lane.bytes = std::min(share.end - share.begin, send.unique_bytes);
-    lanes.push_back(lane);
     advance(send, at, lane.bytes);
+    lanes.push_back(std::move(lane));
   }
   return lanes;
 }
+
+/// Bytes of lists that a rank would keep if all others sent to it.
+constexpr std::int64_t kMostKeptLists = 128 << 20;
 
 /// Less is not worth leaving parts of it to others.
 constexpr std::int64_t kLeastHelped = 512 << 10;
@@ -183,10 +186,13 @@ void Engine::add_lanes(NodeRoute& route, const Config& config) {
   const auto shares =
       plan::lane_shares(source, route.node, static_cast<int>(route.local_ranks),
                         std::max(bytes, std::int64_t{1}), one_packet ? bytes + 1 : kShortestLane);
+  const std::int64_t kept_lists = std::min(config.kept_lists, kMostKeptLists / nodes.nranks());
   route.lanes = make_lanes(route.send, shares, nodes.ranks(route.node));
   for (NodeRoute::Lane& lane : route.lanes) {
     lane.channel = &relay_->network_channel(lane.rank);
     lane.turns = &relay_->turns(lane.rank);
+    lane.list = relay_->sent_list(lane.rank, kept_lists);
+    lane.whole_list = relay_->sent_whole_list(lane.rank, kept_lists);
   }
   if (one_packet) {
     route.fits = packet_bytes(route) <= route.lanes.front().channel->inline_limit();

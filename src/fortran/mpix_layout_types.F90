@@ -33,7 +33,7 @@ module mpix_layout_types
 
   ! Statistics of a plan, as in the C header. Leave size as it is.
   type, bind(C), public :: MPIX_Layout_stats
-    integer(c_size_t) :: size = 232
+    integer(c_size_t) :: size = 240
     integer(c_int64_t) :: starts = 0
     integer(c_int64_t) :: completions = 0
     integer(c_int64_t) :: send_peers = 0
@@ -62,6 +62,7 @@ module mpix_layout_types
     integer(c_int64_t) :: gpu_bounced_bytes = 0
     integer(c_int64_t) :: aggregated_nodes = 0
     integer(c_int64_t) :: net_messages = 0
+    integer(c_int64_t) :: net_list_bytes = 0
   end type MPIX_Layout_stats
 
   ! Error classes: the C library's variables of the same names, set at its first use in a process.

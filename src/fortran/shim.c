@@ -7,7 +7,7 @@
 #include <stdlib.h>
 
 /* mpix_layout_types.F90 states these sizes: MPIX_Layout_stats%size, and the kinds of integers. */
-typedef char stats_size_is_that_of_the_module[sizeof(MPIX_Layout_stats) == 232 ? 1 : -1];
+typedef char stats_size_is_that_of_the_module[sizeof(MPIX_Layout_stats) == 240 ? 1 : -1];
 typedef char fint_is_c_int[sizeof(MPI_Fint) == sizeof(int) ? 1 : -1];
 typedef char count_is_int64[sizeof(MPI_Count) == sizeof(int64_t) ? 1 : -1];
 

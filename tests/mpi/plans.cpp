@@ -255,6 +255,41 @@ MPI_TEST(messages_between_nodes) {
   EXPECT(messages[1] <= messages[0]);
 }
 
+MPIX_Layout_plan plan_of_route(const Case& t, const Layouts& layouts, const char* route, bool keep) {
+  MPI_Info info = MPI_INFO_NULL;
+  OK(MPI_Info_create(&info));
+  OK(MPI_Info_set(info, "mpix_layout_route", route));
+  OK(MPI_Info_set(info, "mpix_layout_kept_lists", keep ? "1M" : "0"));
+  OK(MPI_Info_set(info, "mpix_layout_helpers", "off"));
+  MPIX_Layout_plan plan = make_plan(t, layouts, info);
+  OK(MPI_Info_free(&info));
+  return plan;
+}
+
+/// Forwarders keep where bytes go, so that a plan says it once, while other plans come and go.
+MPI_TEST(lists_go_to_other_nodes_once) {
+  const std::pair<const char*, Volume> sizes[] = {
+      {"forward", kSmall}, {"forward", kLarge}, {"aggregate", {.most = 40, .density = 100, .exact = true}}};
+  for (const auto& [route, volume] : sizes)
+    for (const bool keep : {true, false}) {
+      const Layouts layouts = random_layouts(t.comm, t.shared.bits(), t.own, volume, false);
+      MPIX_Layout_plan plan = plan_of_route(t, layouts, route, keep);
+      Data data(t.comm, t.own, layouts);
+      std::int64_t first = 0;
+      for (int round = 1; round <= 4; ++round) {
+        data.reset();
+        run(plan, data);
+        data.verify(route);
+        const MPIX_Layout_stats s = stats_of(plan);
+        if (round == 1) first = s.net_list_bytes;
+        EXPECT((first > 0) == (s.net_bytes > 0), first);
+        if (keep) EXPECT(s.net_list_bytes == first, s.net_list_bytes, " after ", first);
+        if (!keep && round > 1 && first > 0) EXPECT(s.net_list_bytes > first, s.net_list_bytes);
+      }
+      OK(MPIX_Layout_plan_free(&plan));
+    }
+}
+
 /// A program compiled against an earlier, shorter structure gets no more than it has room for.
 MPI_TEST(statistics_of_a_shorter_structure) {
   const Layouts layouts = random_layouts(t.comm, t.shared.bits(), t.own, kSmall, false);
