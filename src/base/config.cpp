@@ -114,7 +114,7 @@ bool set_kernels(std::string& member, std::string_view value) {
 
 using View = std::string_view;
 
-std::vector<ConfigRow> make_table() {
+std::vector<ConfigRow> general_rows() {
   return {
       {"log", "none|error|warn|info|debug", "warn", "what is written to standard error", false,
        [](Config& c, View v) { return set_named(kLevels, c.log, v); },
@@ -126,6 +126,26 @@ std::vector<ConfigRow> make_table() {
        "full: compare all sizes before every exchange and look for overlapping receive blocks", false,
        [](Config& c, View v) { return set_named(kChecks, c.check, v); },
        [](const Config& c) { return get_named(kChecks, c.check); }},
+      {"streaming", "bytes", "4M", "size of a rank's exchange from which receives are stored past the caches",
+       true, [](Config& c, View v) { return set_bytes(c.streaming, v, 0); },
+       [](const Config& c) { return get_bytes(c.streaming); }},
+      {"kernels", "auto|avx512|avx2|portable", "auto", "inner loops on the host", false,
+       [](Config& c, View v) { return set_kernels(c.kernels, v); },
+       [](const Config& c) { return c.kernels; }},
+      {"spin", "polls", "2000",
+       "polls of a waiting rank before it yields its core; ignored where ranks outnumber cores", false,
+       [](Config& c, View v) { return set_count(c.spin, v, 0); },
+       [](const Config& c) { return text(c.spin); }},
+      {"progress", "auto|hook|poll|thread", "auto",
+       "who completes requests: the MPI's progress engine, its request polling, or a thread", false,
+       [](Config& c, View v) { return set_named(kProgress, c.progress, v); },
+       [](const Config& c) { return get_named(kProgress, c.progress); }},
+  };
+}
+
+/// Inside a node.
+std::vector<ConfigRow> node_rows() {
+  return {
       {"shm", "on|off", "on", "shared memory between the ranks of a node", false,
        [](Config& c, View v) { return set_named(kBools, c.shm, v); },
        [](const Config& c) { return get_named(kBools, c.shm); }},
@@ -146,6 +166,12 @@ std::vector<ConfigRow> make_table() {
       {"chunk", "bytes", "256K", "largest chunk inside a node; cut to a quarter of the staging memory", false,
        [](Config& c, View v) { return set_bytes(c.chunk, v, 4 << 10); },
        [](const Config& c) { return get_bytes(c.chunk); }},
+  };
+}
+
+/// Between nodes.
+std::vector<ConfigRow> network_rows() {
+  return {
       {"net_staging", "bytes", "16M", "staging memory of a rank for other nodes, each way", false,
        [](Config& c, View v) { return set_bytes(c.net_staging, v, 64 << 10); },
        [](const Config& c) { return get_bytes(c.net_staging); }},
@@ -158,20 +184,6 @@ std::vector<ConfigRow> make_table() {
        "once; less where there are more than 512 ranks",
        true, [](Config& c, View v) { return set_bytes(c.kept_lists, v, 0); },
        [](const Config& c) { return get_bytes(c.kept_lists); }},
-      {"streaming", "bytes", "4M", "size of a rank's exchange from which receives are stored past the caches",
-       true, [](Config& c, View v) { return set_bytes(c.streaming, v, 0); },
-       [](const Config& c) { return get_bytes(c.streaming); }},
-      {"kernels", "auto|avx512|avx2|portable", "auto", "inner loops on the host", false,
-       [](Config& c, View v) { return set_kernels(c.kernels, v); },
-       [](const Config& c) { return c.kernels; }},
-      {"spin", "polls", "2000",
-       "polls of a waiting rank before it yields its core; ignored where ranks outnumber cores", false,
-       [](Config& c, View v) { return set_count(c.spin, v, 0); },
-       [](const Config& c) { return text(c.spin); }},
-      {"progress", "auto|hook|poll|thread", "auto",
-       "who completes requests: the MPI's progress engine, its request polling, or a thread", false,
-       [](Config& c, View v) { return set_named(kProgress, c.progress, v); },
-       [](const Config& c) { return get_named(kProgress, c.progress); }},
       {"route", "auto|direct|forward|aggregate", "auto",
        "between nodes: every rank's bytes by themselves (direct), what several ranks of a node get once, "
        "through one of them (forward), or likewise with all messages for a node joined to one (aggregate); "
@@ -183,6 +195,16 @@ std::vector<ConfigRow> make_table() {
        "the ranks of the node use different network devices",
        true, [](Config& c, View v) { return set_named(kChoices, c.helpers, v); },
        [](const Config& c) { return get_named(kChoices, c.helpers); }},
+      {"net_devices", "list", "",
+       "network devices, as in UCX_NET_DEVICES; of several such lists with semicolons between them, each "
+       "rank of a node takes the next; empty: of several fabric ports the nearest, else UCX's own choice",
+       false, [](Config& c, View v) { return set_text(c.net_devices, v); },
+       [](const Config& c) { return c.net_devices; }},
+  };
+}
+
+std::vector<ConfigRow> gpu_rows() {
+  return {
       {"cuda", "on|off", "on", "buffers in memory of GPUs; off: all memory is taken for the host's", false,
        [](Config& c, View v) { return set_named(kBools, c.cuda, v); },
        [](const Config& c) { return get_named(kBools, c.cuda); }},
@@ -193,12 +215,14 @@ std::vector<ConfigRow> make_table() {
       {"cuda_driver", "library", "libcuda.so.1", "the CUDA driver, a library's name or path", false,
        [](Config& c, View v) { return set_text(c.cuda_driver, v); },
        [](const Config& c) { return c.cuda_driver; }},
-      {"net_devices", "list", "",
-       "network devices, as in UCX_NET_DEVICES; of several such lists with semicolons between them, each "
-       "rank of a node takes the next; empty: of several fabric ports the nearest, else UCX's own choice",
-       false, [](Config& c, View v) { return set_text(c.net_devices, v); },
-       [](const Config& c) { return c.net_devices; }},
   };
+}
+
+std::vector<ConfigRow> make_table() {
+  std::vector<ConfigRow> table = general_rows();
+  for (const auto& rows : {node_rows(), network_rows(), gpu_rows()})
+    table.insert(table.end(), rows.begin(), rows.end());
+  return table;
 }
 
 std::string lower(View value) {

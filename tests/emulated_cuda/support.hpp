@@ -5,18 +5,15 @@
 #include <cuda.h>
 #include <dlfcn.h>
 #include <gtest/gtest.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <cstddef>
 #include <cstdint>
-#include <cstdio>
 #include <cstdlib>
-#include <functional>
-#include <iostream>
 #include <stdexcept>
 #include <string>
 #include <vector>
+
+#include "tests/support/processes.hpp"
 
 namespace emulated::test {
 
@@ -148,31 +145,8 @@ inline void set(const char* name, const char* value) {
   ASSERT_EQ(::setenv(name, value, 1), 0);
 }
 
-inline pid_t start_process(const std::function<void()>& part) {
-  std::cout.flush();
-  std::fflush(nullptr);
-  const pid_t child = ::fork();
-  if (child != 0) return child;
-  try {
-    part();
-  } catch (const std::exception& error) {
-    ADD_FAILURE() << error.what();
-  }
-  std::cout.flush();
-  std::fflush(nullptr);
-  ::_exit(::testing::Test::HasFailure() ? 1 : 0);
-}
-
-/// Its exit status, or 128 more than the signal that ended it.
-inline int end_of(pid_t child) {
-  int status = 0;
-  if (::waitpid(child, &status, 0) != child) return -1;
-  return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
-}
-
-/// `part` in a process of its own; whether it found what it expected.
-inline bool alone(const std::function<void()>& part) {
-  return end_of(start_process(part)) == 0;
-}
+using mpix::test::alone;
+using mpix::test::end_of;
+using mpix::test::start_process;
 
 }  // namespace emulated::test

@@ -8,7 +8,7 @@
 #include <string>
 #include <thread>
 
-#include "tests/unit/device_processes.hpp"
+#include "tests/support/processes.hpp"
 #include "tests/unit/device_support.hpp"
 
 namespace mpix::device::testing {
@@ -137,7 +137,7 @@ bool use_all() {
 }
 
 TEST_F(DeviceDrivers, WorkBeforeTheyFail) {
-  EXPECT_TRUE(succeeded(fork_process([] { EXPECT_TRUE(use_all()); })));
+  EXPECT_TRUE(test::alone([] { EXPECT_TRUE(use_all()); }));
 }
 
 /// `function` fails from its first, second, ... call on: nothing crashes, hangs or copies wrong bytes.
@@ -146,7 +146,7 @@ class DeviceFailures : public DeviceDrivers, public ::testing::WithParamInterfac
 TEST_P(DeviceFailures, AreReported) {
   for (int call = 1; call <= 9; ++call) {
     const std::string failure = std::string(GetParam()) + ":" + std::to_string(call);
-    const pid_t child = fork_process([&] {
+    const pid_t child = test::start_process([&] {
       set("EMULATED_CUDA_FAIL", failure);
       set("EMULATED_CUDA_DELAY_US", "0");
       try {
@@ -154,7 +154,7 @@ TEST_P(DeviceFailures, AreReported) {
       } catch (const std::runtime_error&) {  // in a call of the application
       }
     });
-    EXPECT_TRUE(succeeded(child)) << failure;
+    EXPECT_EQ(test::end_of(child), 0) << failure;
   }
 }
 
@@ -171,7 +171,7 @@ INSTANTIATE_TEST_SUITE_P(
     [](const auto& test) { return std::string(test.param); });
 
 TEST_F(DeviceDrivers, AreNotInitialisedByLooking) {
-  const pid_t child = fork_process([] {
+  const pid_t child = test::start_process([] {
     memory::Regions regions;
     const auto gpus = find(regions);
     EXPECT_EQ(gpus->look(&regions).kind, Kind::host);
@@ -179,11 +179,11 @@ TEST_F(DeviceDrivers, AreNotInitialisedByLooking) {
     EXPECT_EQ(calls("cuInit"), 0u);
     EXPECT_EQ(calls("cuDevicePrimaryCtxRetain"), 0u);
   });
-  EXPECT_TRUE(succeeded(child));
+  EXPECT_EQ(test::end_of(child), 0);
 }
 
 TEST_F(DeviceDrivers, AreAskedOnceForMemoryThatIsKnownOrNoGpus) {
-  const pid_t child = fork_process([] {
+  const pid_t child = test::start_process([] {
     memory::Regions regions;
     application();
     const auto gpus = find(regions);
@@ -195,11 +195,11 @@ TEST_F(DeviceDrivers, AreAskedOnceForMemoryThatIsKnownOrNoGpus) {
     EXPECT_EQ(calls("cuPointerGetAttribute"), one + 2);
     EXPECT_EQ(calls("cuPointerGetAttributes"), many);
   });
-  EXPECT_TRUE(succeeded(child));
+  EXPECT_EQ(test::end_of(child), 0);
 }
 
 TEST_F(DeviceDrivers, ThatCannotPinHaveBytesBounced) {
-  const pid_t child = fork_process([] {
+  const pid_t child = test::start_process([] {
     set("EMULATED_CUDA_FAIL", "cuMemHostRegister");
     application();
     const Rows rows;
@@ -220,11 +220,11 @@ TEST_F(DeviceDrivers, ThatCannotPinHaveBytesBounced) {
     }
     EXPECT_EQ(calls("cuMemHostRegister"), 1u);
   });
-  EXPECT_TRUE(succeeded(child));
+  EXPECT_EQ(test::end_of(child), 0);
 }
 
 TEST_F(DeviceDrivers, WithoutMemoryOperationsHoldStreamsByHostFunctions) {
-  const pid_t child = fork_process([] {
+  const pid_t child = test::start_process([] {
     set("EMULATED_CUDA_FAIL", "cuStreamWaitValue32");
     Application& app = application();
     CUstream stream = nullptr;
@@ -243,7 +243,7 @@ TEST_F(DeviceDrivers, WithoutMemoryOperationsHoldStreamsByHostFunctions) {
     }
     EXPECT_GE(calls("cuLaunchHostFunc"), 50u);
   });
-  EXPECT_TRUE(succeeded(child));
+  EXPECT_EQ(test::end_of(child), 0);
 }
 
 /// Memory on a second GPU, with a queue there.
@@ -279,11 +279,11 @@ void between_gpus(bool reach) {
 }
 
 TEST_F(DeviceDrivers, LetGpusReachEachOther) {
-  EXPECT_TRUE(succeeded(fork_process([] { between_gpus(true); })));
+  EXPECT_TRUE(test::alone([] { between_gpus(true); }));
 }
 
 TEST_F(DeviceDrivers, ThatKeepGpusApart) {
-  EXPECT_TRUE(succeeded(fork_process([] { between_gpus(false); })));
+  EXPECT_TRUE(test::alone([] { between_gpus(false); }));
 }
 
 }  // namespace

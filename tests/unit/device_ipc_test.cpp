@@ -7,7 +7,7 @@
 #include <functional>
 #include <numeric>
 
-#include "tests/unit/device_processes.hpp"
+#include "tests/support/processes.hpp"
 #include "tests/unit/device_support.hpp"
 
 namespace mpix::device::testing {
@@ -41,7 +41,7 @@ class Channel {
 using Part = std::function<void(Channel&)>;
 
 pid_t start(const Part& part, int fd, int other) {
-  return fork_process([&] {
+  return test::start_process([&] {
     ::close(other);
     application();
     Channel channel(fd);
@@ -55,7 +55,7 @@ void run(const Part& owner, const Part& user) {
   const pid_t children[] = {start(owner, fds[0], fds[1]), start(user, fds[1], fds[0])};
   ::close(fds[0]);
   ::close(fds[1]);
-  for (const pid_t child : children) EXPECT_TRUE(succeeded(child));
+  for (const pid_t child : children) EXPECT_EQ(test::end_of(child), 0);
 }
 
 std::vector<std::byte> pattern(std::size_t bytes, int seed) {
