@@ -96,8 +96,9 @@ std::uint32_t SentList::number_to_keep() {
   return begins ? number_ | kNewList : number_;
 }
 
-void SentList::keep(std::int64_t position, std::int64_t bytes, std::size_t list_bytes) {
+void SentList::keep(std::int64_t position, std::int64_t bytes, std::size_t list_bytes, bool introduces) {
   if (ends_.empty()) numbers_->begin(number_);
+  introduces_ |= introduces;
   auto part = ends_.emplace(position, position + bytes).first;
   numbers_->add(number_, static_cast<std::int64_t>(list_bytes) + kPartOverhead);
   if (part != ends_.begin() && std::prev(part)->second == position) {

@@ -56,15 +56,22 @@ class SentList {
   /// What the header of a packet says whose lists are to be kept; 0: there is no room for more. Throws
   /// std::bad_alloc.
   std::uint32_t number_to_keep();
-  /// A packet says so, of `bytes` bytes from `position` on, which were not known. Throws std::bad_alloc.
-  void keep(std::int64_t position, std::int64_t bytes, std::size_t list_bytes);
+  /// A packet says so, of `bytes` bytes from `position` on, which were not known; with all introductions, if
+  /// it `introduces`. Throws std::bad_alloc.
+  void keep(std::int64_t position, std::int64_t bytes, std::size_t list_bytes, bool introduces = false);
+  /// Whether the part that was kept first in the lane has all introductions.
+  bool introduces() const noexcept { return introduces_; }
   /// A packet that said so may not have been sent: what is kept counts no more.
-  void forget() noexcept { ends_.clear(); }
+  void forget() noexcept {
+    ends_.clear();
+    introduces_ = false;
+  }
 
  private:
   std::shared_ptr<ListNumbers> numbers_;
   std::int64_t most_;
   std::uint32_t number_ = 0;
+  bool introduces_ = false;
   std::map<std::int64_t, std::int64_t> ends_;  // of what is known, by beginnings; what adjoins is joined
 };
 

@@ -116,21 +116,24 @@ bool NodeSender::send_whole(Run& run, const NodeRoute::Lane& lane, Progress& pro
 /// Writes the next packet, without lists where the forwarder has them.
 Status NodeSender::write(std::span<std::byte> room, Run& run, PacketOrder order, SentList& list,
                          Progress& progress, const PacketSource& source, PacketExtent& extent) noexcept {
-  // Introductions belong to the lists of the packet that has everything. Other packets have theirs once.
-  const bool steady = introduced() || &list != route_->lanes[0].list.get();
+  const bool introduces = !introduced();
+  // Kept lists have all introductions or none.
+  const bool all_or_none = introductions_.size() == route_->introductions.size() || introduced();
   order.header.position = progress.position;
   Status status;
   try {
-    if (const std::int64_t known = steady ? list.known(progress.position) : 0; known > 0) {
+    const std::int64_t known = list.known(progress.position);
+    if (known > 0 && all_or_none && (!introduces || list.introduces())) {
       order.header.list = list.number();
       order.most = std::min(order.most, known);
       introductions_ = {};
       status = PacketWriter::write_data(room, order, progress.cursor, source, extent);
     } else {
-      if (steady && run.reused) order.header.list = list.number_to_keep();
+      if (known == 0 && all_or_none && run.reused) order.header.list = list.number_to_keep();
       if (order.header.list != 0) order.most = std::min(order.most, list.unknown(progress.position));
       status = writer_.write(room, order, progress.cursor, introductions_, source, extent);
-      if (order.header.list != 0) list.keep(progress.position, extent.bytes, extent.lists);
+      if (order.header.list != 0 && extent.bytes > 0)
+        list.keep(progress.position, extent.bytes, extent.lists, introduces);
     }
   } catch (const std::exception& error) {
     status = {Code::no_memory, error.what()};
