@@ -52,6 +52,27 @@ class EngineTest : public testing::Test {
     expect_right(tasks);
   }
 
+  /// `exchanges` of up to `most` bytes for each pair, which each rank starts when it likes.
+  void expect_several_work(World& world, int exchanges, std::int64_t most) {
+    const int ranks = world.ranks();
+    std::vector<std::vector<Task>> all;
+    for (int k = 0; k < exchanges; ++k) all.push_back(world.prepare(rng, random_traffic(rng, ranks, most)));
+    std::vector<int> started(at(ranks), 0);
+    for (int left = ranks * exchanges; left > 0;) {
+      const int rank = rng.index(at(ranks));
+      if (started[at(rank)] < exchanges && rng.chance(60)) {
+        world.start(rank, all[at(started[at(rank)]++)][at(rank)]);
+        --left;
+      }
+      world.step(rank);
+    }
+    std::vector<std::vector<Task>*> lists;
+    for (auto& tasks : all) lists.push_back(&tasks);
+    ASSERT_TRUE(world.run(rng, lists)) << "hangs with " << ranks << " ranks";
+    for (const auto& tasks : all) expect_right(tasks);
+    expect_contract(world);
+  }
+
   WorldOptions random_options(int ranks) {
     WorldOptions options;
     options.ranks = ranks;

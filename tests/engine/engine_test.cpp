@@ -39,24 +39,8 @@ TEST_F(EngineTest, SeveralInFlight) {
   for (const int ranks : {1, 2, 3, 5})
     for (int round = 0; round < 40; ++round) {
       World world(random_options(ranks));
-      constexpr int kExchanges = 6;
-      std::vector<std::vector<Task>> all;
-      for (int k = 0; k < kExchanges; ++k)
-        all.push_back(world.prepare(rng, random_traffic(rng, ranks, 5000)));
-      std::vector<int> started(at(ranks), 0);
-      for (int left = ranks * kExchanges; left > 0;) {
-        const int rank = rng.index(at(ranks));
-        if (started[at(rank)] < kExchanges && rng.chance(60)) {
-          world.start(rank, all[at(started[at(rank)]++)][at(rank)]);
-          --left;
-        }
-        world.step(rank);
-      }
-      std::vector<std::vector<Task>*> lists;
-      for (auto& tasks : all) lists.push_back(&tasks);
-      ASSERT_TRUE(world.run(rng, lists)) << "hangs with " << ranks << " ranks";
-      for (const auto& tasks : all) expect_right(tasks);
-      expect_contract(world);
+      expect_several_work(world, 6, 5000);
+      if (HasFatalFailure()) return;
     }
 }
 

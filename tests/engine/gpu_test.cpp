@@ -69,24 +69,8 @@ TEST_F(GpuEngineTest, SeveralInFlight) {
     for (int round = 0; round < 20; ++round) {
       FakeGpus gpus(rng.bits(), kUnwilling);
       World world(gpu_options(ranks, gpus));
-      constexpr int kExchanges = 5;
-      std::vector<std::vector<Task>> all;
-      for (int k = 0; k < kExchanges; ++k)
-        all.push_back(world.prepare(rng, random_traffic(rng, ranks, 8000)));
-      std::vector<int> started(at(ranks), 0);
-      for (int left = ranks * kExchanges; left > 0;) {
-        const int rank = rng.index(at(ranks));
-        if (started[at(rank)] < kExchanges && rng.chance(60)) {
-          world.start(rank, all[at(started[at(rank)]++)][at(rank)]);
-          --left;
-        }
-        world.step(rank);
-      }
-      std::vector<std::vector<Task>*> lists;
-      for (auto& tasks : all) lists.push_back(&tasks);
-      ASSERT_TRUE(world.run(rng, lists)) << "hangs with " << ranks << " ranks";
-      for (const auto& tasks : all) expect_right(tasks);
-      expect_contract(world);
+      expect_several_work(world, 5, 8000);
+      if (HasFatalFailure()) return;
     }
 }
 
