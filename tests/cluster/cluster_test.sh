@@ -41,6 +41,10 @@ out=$(timeout 60 "$here/cluster" run --nodes 2 -- sh -c 'touch /dev/shm/here; sl
 check "own /dev/shm" 2 "$(grep -c /dev/shm/here <<<"$out")"
 [[ ! -e /dev/shm/here ]] || { echo "FAIL: /dev/shm is not the node's own"; ((++failures)); }
 
+# Nodes in sessions of their own starve each other (cluster says why).
+out=$(timeout 60 "$here/cluster" run --nodes 3 --ranks-per-node 2,1,1 -- cut -d ' ' -f 6 /proc/self/stat)
+check "ranks in one session" "4 of 1" "$(wc -l <<<"$out") of $(sort -u <<<"$out" | wc -l)"
+
 timeout 60 "$here/cluster" run --nodes 2 -- sh -c 'exit 7' >/dev/null 2>&1
 check "status of the program" 7 $?
 timeout 60 "$here/cluster" run --nodes 2 --timeout 1 -- sleep 30 >/dev/null 2>&1
