@@ -267,6 +267,7 @@ int parse_and_run(int argc, char* argv[]) {
     if (prints) std::fprintf(stderr, "%s: %s\n", argv[0], error.what());
     return kUsage;
   }
+  start_gpu(options.common, comm);
   return run_all(options, routings, nodes, comm);
 }
 

@@ -4,6 +4,7 @@
 run=$top_builddir/scripts/run-mpi-test
 latency=$top_builddir/osu_alltoallv_layout
 overlap=$top_builddir/osu_ialltoallv_layout
+dispatch=$top_builddir/osu_moe_dispatch
 folder=$(mktemp -d) || exit 1
 trap 'rm -rf "$folder"' EXIT
 failed=0
@@ -63,6 +64,17 @@ holds "'12X' given"
 expect 2 2 "$latency" -m 16:8
 expect 2 2 "$latency" --pattern fft --procs 3x1
 expect 2 2 "$latency" --pattern moe --experts 4
+for baselines in packed,datatypes,two-stage,chunked none; do
+  expect 0 3 "$dispatch" --tokens 20 --row 24,100 -i 2 -x 1 -c --nodes-of-ranks 2,1 --baseline $baselines
+  holds Pass
+done
+expect 0 1 "$dispatch" --help
+for option in -i -x -f -c -M -d -h -v --traffic --tokens --experts --top-k --row --skew --seed --api --memory --baseline \
+  --chunk --link-rate --nodes-of-ranks --json; do
+  holds "  $option\|, $option"
+done
+expect 2 1 "$dispatch" -d fpga
+holds "-d: 'fpga' given"
 # Memory of GPUs, on the emulated driver, where there is one.
 emulated=$top_builddir/tests/emulated_cuda/.libs/libcuda_emulated.so
 if [ -f "$emulated" ]; then
@@ -74,6 +86,22 @@ if [ -f "$emulated" ]; then
   holds Pass
   expect 0 3 "$latency" -d cuda --pattern fft --grid 12x10x9 -i 2 -x 1 -c --api plan --baseline packed,ipc
   expect 0 2 "$overlap" -d cuda -m 1K:1K -i 2 -x 1 -c
+  expect 0 2 "$top_builddir/benchmarks/validation.mpi"
+  expect 0 3 "$top_builddir/benchmarks/validation.mpi"
+  expect 0 4 "$dispatch" -d cuda --tokens 20 --row 24,100 -i 2 -x 1 -c --nodes-of-ranks 2,2 \
+    --traffic uniform,skewed,one-node,bimodal --json "$folder/dispatch"
+  holds 'emulated GPU'
+  holds ' two-stage/layout .*Validation'
+  python3 -c 'import json, sys
+run = json.load(open(sys.argv[1]))
+assert run["memory"] == "cuda"
+assert all(case["validation"] == "Pass" for case in run["cases"])' "$folder/dispatch" || failed=1
+  expect 0 3 "$dispatch" -d cuda --experts 9 --tokens 20 --row 7 -i 2 -x 1 -c --nodes-of-ranks 2,1 --api plan -f
+  holds Pass
+  for baseline in datatypes chunked; do
+    expect 2 2 "$dispatch" -d cuda --baseline $baseline
+    holds "$baseline is for host memory only; with -d cuda name"
+  done
   expect 2 2 "$latency" -d cuda --baseline datatypes
   holds 'datatypes is for host memory only'
   unset MPIX_LAYOUT_CUDA_DRIVER

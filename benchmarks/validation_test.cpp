@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /// The benchmarks' validation finds every kind of damage, and none where there is none. Any number of ranks.
+/// In memory of a GPU as well, where MPIX_LAYOUT_CUDA_DRIVER names a driver.
 #include <algorithm>
 #include <cstdio>
+#include <cstdlib>
 #include <string_view>
 
 #include "benchmarks/common/patterns.hpp"
 #include "benchmarks/common/timing.hpp"
 #include "benchmarks/common/validate.hpp"
+#include "benchmarks/gpu/gpu.hpp"
+#include "benchmarks/moe/verify.hpp"
 
 namespace {
 
@@ -18,6 +22,12 @@ void expect(bool holds, const char* what) {
   if (holds) return;
   ++failures;
   std::fprintf(stderr, "FAILED: %s\n", what);
+}
+
+void flip(const Buffer& buffer, std::int64_t at) {
+  buffer.fetch();
+  buffer.host()[at] ^= std::byte{4};
+  buffer.store();
 }
 
 /// A case whose exchange has been carried out correctly on values of salt 1.
@@ -42,9 +52,9 @@ struct Fixture {
 
   /// What is found after byte `at` of `buffer` has changed; the byte is put back.
   bool finds_flip(const Buffer& buffer, std::int64_t at) const {
-    buffer.data()[at] ^= std::byte{4};
+    flip(buffer, at);
     const bool found = validator.find_error(1).has_value();
-    buffer.data()[at] ^= std::byte{4};
+    flip(buffer, at);
     return found;
   }
 };
@@ -91,6 +101,29 @@ void check_swapped_rows() {
          "the message names the sender");
 }
 
+/// Rows of MoE dispatch are found to be in the wrong places, whatever the lists of blocks say.
+void check_routed(const Options& chosen) {
+  Options options = chosen;
+  options.tokens = 5;
+  options.experts = 6;
+  options.topk = 2;
+  constexpr std::int64_t row = 11;
+  const Routing routing = make_routing(options, Traffic::uniform, discover_nodes({}, MPI_COMM_WORLD));
+  const Exchange exchange = make_dispatch(routing, row, MPI_COMM_WORLD);
+  const Buffers buffers = make_buffers(options, exchange);
+  const RoutedValidator validator(routing, row, exchange, buffers);
+  validator.fill(1);
+  make_packed(exchange, buffers)->run();
+  expect(!validator.find_error(1).has_value(), "a correct dispatch is accepted");
+  if (exchange.recv.indices.size() < 2) return;
+  buffers.recv.fetch();
+  std::swap_ranges(buffers.recv.host(), buffers.recv.host() + row, buffers.recv.host() + row);
+  buffers.recv.store();
+  const auto error = validator.find_error(1);
+  expect(error.has_value() && error->find("place 0 does not hold the row of token") == 0,
+         "swapped rows of a dispatch are found");
+}
+
 void check_random_rows() {
   Options options;
   const Exchange exchange = make_exchange(options, {64, 8, {}, {}}, MPI_COMM_WORLD);
@@ -107,12 +140,11 @@ void check_median() {
   expect(median({4, 1, 2, 3}) == 2.5, "median of four");
 }
 
-}  // namespace
-
-int main(int argc, char* argv[]) {
-  check(MPI_Init(&argc, &argv), "MPI_Init");
+void check_patterns(Memory memory) {
   Options options;
+  options.memory = memory;
   check_pattern(options, {52, 13, {}, {}});
+  check_routed(options);
   options.pattern = Pattern::skewed;
   check_pattern(options, {40, 8, {}, {}});
   options.pattern = Pattern::moe;
@@ -122,6 +154,17 @@ int main(int argc, char* argv[]) {
   options.pattern = Pattern::fft;
   check_pattern(options, {0, 0, {3, 4, 2}, {false, 0, 1}});
   check_pattern(options, {0, 0, {3, 4, 5}, {true, 1, 2}});
+}
+
+}  // namespace
+
+int main(int argc, char* argv[]) {
+  check(MPI_Init(&argc, &argv), "MPI_Init");
+  check_patterns(Memory::malloc);
+  if (std::getenv("MPIX_LAYOUT_CUDA_DRIVER") != nullptr) {
+    gpu::start(MPI_COMM_WORLD);
+    check_patterns(Memory::cuda);
+  }
   check_swapped_rows();
   check_random_rows();
   check_median();

@@ -79,6 +79,10 @@ bench() {
     MPIX_LAYOUT_CUDA_IPC=off "${MPIRUN:-mpirun}" --map-by slot:OVERSUBSCRIBE --bind-to none -n "$ranks" \
       ./osu_alltoallv_layout -d cuda --api plan --total 64M -M 8G --row 4096 -c
     outcome "staged, $ranks ranks" $?
+    # shellcheck disable=SC2046
+    "${MPIRUN:-mpirun}" --map-by slot:OVERSUBSCRIBE --bind-to none -n "$ranks" ./osu_moe_dispatch -d cuda --api plan \
+      --tokens 4096 --row 1024,4096,14336 -c $(named "dispatch-$ranks")
+    outcome "dispatch, $ranks ranks" $?
   done
 }
 

@@ -1,39 +1,25 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /// What applications do with MPI alone: pack by hand, or derived datatypes; and the bare MPI_Alltoallv.
-#include <cstring>
 #include <utility>
 
 #include "benchmarks/common/methods.hpp"
+#include "benchmarks/common/movement.hpp"
 
 namespace mpix::bench {
 namespace {
 
-void gather(const Side& side, const std::byte* base, std::byte* out) {
-  for_each_run(side, [&](int, std::int64_t offset, std::int64_t length) {
-    std::memcpy(out, base + offset, static_cast<std::size_t>(length));
-    out += length;
-  });
-}
-
-void scatter(const Side& side, std::byte* base, const std::byte* in) {
-  for_each_run(side, [&](int, std::int64_t offset, std::int64_t length) {
-    std::memcpy(base + offset, in, static_cast<std::size_t>(length));
-    in += length;
-  });
-}
-
 /// MPI_Alltoallv on the bytes of both sides, wherever they lie.
 class Alltoallv : public Method {
  public:
+  Alltoallv(MPI_Comm comm, std::byte* send, VArguments send_args, std::byte* recv, VArguments recv_args)
+      : comm_(comm),
+        send_(send),
+        recv_(recv),
+        send_args_(std::move(send_args)),
+        recv_args_(std::move(recv_args)) {}
+
   const char* name() const override { return "alltoallv"; }
   bool delivers() const override { return false; }
-
-  Alltoallv(const Exchange& exchange, const Buffers& buffers)
-      : comm_(exchange.comm),
-        send_(buffers.packed_send.data()),
-        recv_(buffers.packed_recv.data()),
-        send_args_(make_contiguous(exchange.send)),
-        recv_args_(make_contiguous(exchange.recv)) {}
 
   void run() override {
     check(MPI_Alltoallv(send_, send_args_.counts.data(), send_args_.displs.data(), MPI_BYTE, recv_,
@@ -49,16 +35,6 @@ class Alltoallv : public Method {
     return request;
   }
 
- protected:
-  void send_from(std::byte* base, VArguments arguments) {
-    send_ = base;
-    send_args_ = std::move(arguments);
-  }
-  void receive_into(std::byte* base, VArguments arguments) {
-    recv_ = base;
-    recv_args_ = std::move(arguments);
-  }
-
  private:
   MPI_Comm comm_;
   std::byte* send_;
@@ -67,48 +43,61 @@ class Alltoallv : public Method {
   VArguments recv_args_;
 };
 
-/// As a careful application does it: a side whose data lies ready for MPI is neither packed nor unpacked.
-class Packed : public Alltoallv {
+/// One side of what a careful application does: data that lies ready for the MPI is neither packed nor
+/// unpacked.
+class PackedSide {
  public:
-  Packed(const Exchange& exchange, const Buffers& buffers)
-      : Alltoallv(exchange, buffers), exchange_(exchange), buffers_(buffers) {
-    if (auto ready = make_in_place(exchange.send)) {
-      gathers_ = false;
-      send_from(buffers.send.data(), std::move(*ready));
-    }
-    if (auto ready = make_in_place(exchange.recv)) {
-      scatters_ = false;
-      receive_into(buffers.recv.data(), std::move(*ready));
-    }
+  enum class Role { sends, receives };
+  PackedSide(const Side& side, const Buffer& buffer, const Buffer& flat, Role role) : buffer_(buffer) {
+    auto ready = make_in_place(side);
+    arguments_ = ready ? std::move(*ready) : make_contiguous(side);
+    memory_ = make_mpi_memory(ready ? buffer : flat);
+    if (ready) return;
+    movement_ = role == Role::sends ? make_gather(side, buffer, flat) : make_scatter(side, flat, buffer);
   }
+  std::byte* data() const { return memory_->data(); }
+  const VArguments& arguments() const { return arguments_; }
 
-  const char* name() const override { return "packed"; }
-  bool delivers() const override { return true; }
-
-  void run() override {
-    prepare();
-    Alltoallv::run();
-    finish();
+  void before_mpi() const {
+    if (movement_ != nullptr) movement_->run();
+    memory_->give(arguments_);
   }
-
-  MPI_Request start() override {
-    prepare();
-    return Alltoallv::start();
-  }
-
-  void finish() override {
-    if (scatters_) scatter(exchange_.recv, buffers_.recv.data(), buffers_.packed_recv.data());
+  void after_mpi() const {
+    memory_->take(arguments_);
+    if (movement_ != nullptr) movement_->run();
+    settle(buffer_);
   }
 
  private:
-  void prepare() {
-    if (gathers_) gather(exchange_.send, buffers_.send.data(), buffers_.packed_send.data());
-  }
+  const Buffer& buffer_;
+  VArguments arguments_;
+  std::unique_ptr<MpiMemory> memory_;
+  std::unique_ptr<Movement> movement_;  ///< none where the data lies ready
+};
 
-  const Exchange& exchange_;
-  const Buffers& buffers_;
-  bool gathers_ = true;
-  bool scatters_ = true;
+class Packed : public Method {
+ public:
+  Packed(const Exchange& exchange, const Buffers& buffers)
+      : send_(exchange.send, buffers.send, buffers.packed_send, PackedSide::Role::sends),
+        recv_(exchange.recv, buffers.recv, buffers.packed_recv, PackedSide::Role::receives),
+        exchange_(exchange.comm, send_.data(), send_.arguments(), recv_.data(), recv_.arguments()) {}
+
+  const char* name() const override { return "packed"; }
+
+  void run() override {
+    send_.before_mpi();
+    exchange_.run();
+    finish();
+  }
+  MPI_Request start() override {
+    send_.before_mpi();
+    return exchange_.start();
+  }
+  void finish() override { recv_.after_mpi(); }
+
+ private:
+  PackedSide send_, recv_;
+  Alltoallv exchange_;
 };
 
 class Datatypes : public Method {
@@ -157,7 +146,9 @@ std::unique_ptr<Method> make_datatypes_method(const Exchange& exchange, const Bu
 }
 
 std::unique_ptr<Method> make_alltoallv(const Exchange& exchange, const Buffers& buffers) {
-  return std::make_unique<Alltoallv>(exchange, buffers);
+  return std::make_unique<Alltoallv>(exchange.comm, buffers.packed_send.data(),
+                                     make_contiguous(exchange.send), buffers.packed_recv.data(),
+                                     make_contiguous(exchange.recv));
 }
 
 }  // namespace mpix::bench

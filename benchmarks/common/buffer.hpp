@@ -17,6 +17,7 @@ class Buffer {
   Buffer(std::int64_t bytes, Memory memory);
   std::byte* data() const { return data_.get(); }
   std::int64_t size() const { return size_; }
+  Memory memory() const { return data_.get_deleter().memory; }
   /// What the host can look at: a copy of memory of a GPU, as of the last fetch(); store() writes it back.
   std::byte* host() const { return copy_ != nullptr ? copy_.get() : data_.get(); }
   void fetch() const;

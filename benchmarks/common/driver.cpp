@@ -55,8 +55,7 @@ int parse_and_run(int argc, char* argv[], Program program, MakeTable make_table)
     if (prints && options.version) print_versions();
     return 0;
   }
-  if (options.memory == Memory::cuda) gpu::start(MPI_COMM_WORLD);
-  if (options.memory == Memory::cuda && prints) std::printf("# %s\n", gpu::description().c_str());
+  start_gpu(options, MPI_COMM_WORLD);
   return run_all(options, make_table, MPI_COMM_WORLD);
 }
 
@@ -72,6 +71,12 @@ bool fits(const Options& options, const std::string& name, const Exchange& excha
                 static_cast<long long>(most), static_cast<long long>(options.memory_limit));
   }
   return false;
+}
+
+void start_gpu(const Options& options, MPI_Comm comm) {
+  if (options.memory != Memory::cuda) return;
+  gpu::start(comm);
+  if (comm_rank(comm) == 0) std::printf("# %s\n", gpu::description().c_str());
 }
 
 void print_versions() {

@@ -37,6 +37,9 @@ using MakeTable = std::unique_ptr<Table> (*)(const Options& options, MPI_Comm co
 /// Whether the buffers of a case keep within the limit on every rank; rank 0 prints it where not. Collective.
 bool fits(const Options& options, const std::string& name, const Exchange& exchange, MPI_Comm comm);
 
+/// Chooses a GPU and prints which, where the options put buffers there. Collective.
+void start_gpu(const Options& options, MPI_Comm comm);
+
 /// Runs `body` between MPI_Init and MPI_Finalize and gives what it gives. MPI's errors return, and what is
 /// thrown is printed and aborts the job.
 int inside_mpi(int argc, char* argv[], const std::function<int()>& body);

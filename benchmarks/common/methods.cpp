@@ -35,7 +35,7 @@ Methods make_methods(const Options& options, const Exchange& exchange, const Buf
   for (const Baseline baseline : options.baselines) {
     switch (baseline) {
       case Baseline::packed:
-        methods.push_back(cuda ? gpu::make_packed(exchange, buffers) : make_packed(exchange, buffers));
+        methods.push_back(make_packed(exchange, buffers));
         break;
       case Baseline::datatypes:
         methods.push_back(make_datatypes_method(exchange, buffers));

@@ -97,17 +97,19 @@ void parse_procs(std::string_view text, Options& options) {
 }
 
 /// Baselines that there are for the memory in question.
-void check_baselines(Options& options, bool chosen) {
+void check_baselines(Options& options) {
   const bool cuda = options.memory == Memory::cuda;
-  if (cuda && !chosen) options.baselines = {Baseline::packed, Baseline::ipc, Baseline::copy};
+  if (cuda && !options.baselines_given) options.baselines = {Baseline::packed, Baseline::ipc, Baseline::copy};
   for (const Baseline baseline : options.baselines) {
     if (cuda && (baseline == Baseline::datatypes || baseline == Baseline::alltoallv))
-      throw Error(std::string("--baseline: ") + name(baseline) + " is for host memory only");
+      throw Error(std::string("--baseline: ") + name(baseline) +
+                  " is for host memory only; with -d cuda name packed, ipc, copy or none");
     if (!cuda && baseline == Baseline::ipc) throw Error("--baseline: ipc needs -d cuda");
   }
 }
 
 void parse_baselines(std::string_view text, Options& options) {
+  options.baselines_given = true;
   options.baselines.clear();
   if (text == "none") return;
   for (const auto part : split(text, ',')) {
@@ -134,8 +136,7 @@ bool apply_short(int code, std::string_view text, Options& options) {
       options.memory_limit = parse_bytes("-M", text);
       return true;
     case 'd':
-      if (text != "cuda") bad_value("-d", text, "cuda");
-      options.memory = Memory::cuda;
+      set_accelerator(text, options);
       return true;
     case 'f':
       options.full = true;
@@ -209,6 +210,11 @@ void apply_long(int code, std::string_view text, Options& options) {
 
 }  // namespace
 
+void set_accelerator(std::string_view text, Options& options) {
+  if (text != "cuda") bad_value("-d", text, "cuda");
+  options.memory = Memory::cuda;
+}
+
 int Options::iterations_for(std::int64_t bytes_per_peer) const {
   if (iterations > 0) return iterations;
   return bytes_per_peer > kLargeMessage ? 30 : 10000;
@@ -239,15 +245,6 @@ std::string name(const Transpose& transpose) {
   return text;
 }
 
-namespace {
-
-bool baselines_given(int argc, char* const argv[]) {
-  return std::any_of(argv, argv + argc,
-                     [](const char* word) { return std::string_view(word).starts_with("--baseline"); });
-}
-
-}  // namespace
-
 Options parse_options(int argc, char* const argv[], Program program) {
   Options options;
   const char* accepted = program == Program::nonblocking ? "+:m:i:x:t:M:d:fchv" : "+:m:i:x:M:d:fchv";
@@ -262,7 +259,7 @@ Options parse_options(int argc, char* const argv[], Program program) {
     const std::string_view text = optarg != nullptr ? optarg : "";
     if (!apply_short(code, text, options)) apply_long(code, text, options);
   }
-  check_baselines(options, baselines_given(argc, argv));
+  check_baselines(options);
   if (optind < argc) throw Error(std::string(argv[optind]) + ": no arguments besides options are expected");
   if (program == Program::nonblocking) std::erase(options.baselines, Baseline::copy);
   if (options.topk > options.experts) throw Error("--topk: more than --experts");

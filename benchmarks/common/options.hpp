@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace mpix::bench {
@@ -35,6 +36,7 @@ struct Options {
   bool validate = false;
   Pattern pattern = Pattern::uniform;
   std::vector<Baseline> baselines{Baseline::packed, Baseline::datatypes, Baseline::copy};
+  bool baselines_given = false;
   Api api = Api::oneshot;
   Memory memory = Memory::malloc;
   std::int64_t min_size = 8;
@@ -65,6 +67,9 @@ const char* name(Baseline baseline);
 const char* name(Api api);
 const char* name(Memory memory);
 std::string name(const Transpose& transpose);
+
+/// The value of -d. Throws an Error where it is unknown.
+void set_accelerator(std::string_view text, Options& options);
 
 /// Throws an Error that names the option and what is wrong with it. No MPI calls.
 Options parse_options(int argc, char* const argv[], Program program);

@@ -26,7 +26,17 @@ void upload(std::byte*, const std::byte*, std::int64_t) {
 void download(std::byte*, const std::byte*, std::int64_t) {
   refuse();
 }
-std::unique_ptr<Method> make_packed(const Exchange&, const Buffers&) {
+void synchronize() {
+  refuse();
+}
+std::unique_ptr<Movement> make_packing(const Side&, const Buffer&, const Buffer&, bool) {
+  refuse();
+}
+std::unique_ptr<Movement> make_row_movement(const std::vector<RowCopy>&, std::int64_t, const Buffer&,
+                                            const Buffer&) {
+  refuse();
+}
+std::unique_ptr<MpiMemory> make_mpi_memory(const Buffer&) {
   refuse();
 }
 std::unique_ptr<Method> make_ipc(const Exchange&, const Buffers&) {

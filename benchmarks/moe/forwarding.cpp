@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "benchmarks/moe/forwarding.hpp"
 
-#include <cstring>
-
 namespace mpix::bench {
 namespace {
 
@@ -65,11 +63,6 @@ Places::Places(const Routing& routing, int rank) {
   std::vector<std::size_t> next(starts_.begin(), starts_.end() - 1);
   for (std::size_t place = 0; place < all.size(); ++place)
     places_[next[index_of(all[place])]++] = static_cast<std::int64_t>(place);
-}
-
-void copy_rows(const std::vector<RowCopy>& copies, std::int64_t row, const std::byte* from, std::byte* to) {
-  for (const RowCopy& copy : copies)
-    std::memcpy(to + copy.to, from + copy.from, static_cast<std::size_t>(row));
 }
 
 }  // namespace mpix::bench

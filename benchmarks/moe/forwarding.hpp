@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "benchmarks/common/methods.hpp"
+#include "benchmarks/common/movement.hpp"
 #include "benchmarks/moe/routing.hpp"
 
 namespace mpix::bench {
@@ -65,13 +66,6 @@ class Places {
   std::vector<std::size_t> starts_;   ///< [all tokens + 1]
   std::vector<std::int64_t> places_;  ///< token after token
 };
-
-/// Byte offsets of a row to copy.
-struct RowCopy {
-  std::int64_t from, to;
-};
-
-void copy_rows(const std::vector<RowCopy>& copies, std::int64_t row, const std::byte* from, std::byte* to);
 
 // One function a method.
 std::unique_ptr<Method> make_two_stage(const DispatchCase& what);

@@ -35,6 +35,10 @@ Options as in the OSU micro-benchmarks (bytes may end in K, M or G, powers of 10
                                 exchange by each method before and one after the timing; the first wrong byte
                                 of a rank is printed and the exit status is 1
   -M, --mem-limit BYTES         skip rows for which the buffers of layout and packed take more a rank (default 4G)
+  -d, --accelerator cuda        buffers in memory of GPUs, those of a node in turn for its ranks; the baselines are
+                                then packed and two-stage, whose gathers and scatters are the library's kernel by
+                                itself, and whose MPI calls go through pinned memory where the MPI takes none of a
+                                GPU. datatypes and chunked are for host memory only
   -h, --help                    print this text
   -v, --version                 print the versions of the benchmark and of the library
 
@@ -55,7 +59,8 @@ How:
   --api oneshot|plan            one-shot calls (default) or a plan that is started again and again
   --memory malloc|alloc         page-aligned memory of posix_memalign (default) or MPIX_Layout_mem_alloc; the
                                 baselines use the same
-  --baseline LIST               any of packed, datatypes, two-stage, chunked, or none (default all)
+  --baseline LIST               any of packed, datatypes, two-stage, chunked, or none (default all that there are
+                                for the memory)
        packed                   gather into a send buffer, MPI_Alltoallv, scatter from a receive buffer
        datatypes                MPI_Alltoallw with committed derived datatypes
        two-stage                one copy of each row for a node that needs it, by MPI_Alltoallv to the rank of the
@@ -97,6 +102,7 @@ constexpr option kLongOptions[] = {
     {"full", no_argument, nullptr, 'f'},
     {"validation", no_argument, nullptr, 'c'},
     {"mem-limit", required_argument, nullptr, 'M'},
+    {"accelerator", required_argument, nullptr, 'd'},
     {"help", no_argument, nullptr, 'h'},
     {"version", no_argument, nullptr, 'v'},
     {"traffic", required_argument, nullptr, opt_traffic},
@@ -150,6 +156,9 @@ bool apply_short(int code, std::string_view text, Options& options) {
       return true;
     case 'x':
       options.warmups = static_cast<int>(parse_number("-x", text, 0, INT_MAX));
+      return true;
+    case 'd':
+      set_accelerator(text, options);
       return true;
     case 'f':
       options.full = true;
@@ -213,6 +222,7 @@ void apply_own(int code, std::string_view text, MoeOptions& options) {
       break;
     case opt_baseline:
       options.baselines.clear();
+      options.common.baselines_given = true;
       if (text != "none") options.baselines = parse_names<MoeBaseline>("--baseline", text, kMoeBaselines);
       break;
     case opt_chunk:
@@ -245,6 +255,17 @@ MoeOptions default_options() {
   return options;
 }
 
+/// Baselines that there are for the memory in question.
+void check_baselines(MoeOptions& options) {
+  if (options.common.memory != Memory::cuda) return;
+  if (!options.common.baselines_given) options.baselines = {MoeBaseline::packed, MoeBaseline::two_stage};
+  for (const MoeBaseline baseline : options.baselines) {
+    if (baseline == MoeBaseline::datatypes || baseline == MoeBaseline::chunked)
+      throw Error(std::string("--baseline: ") + name(baseline) +
+                  " is for host memory only; with -d cuda name packed, two-stage or none");
+  }
+}
+
 /// The buffers of common methods are made for these.
 void set_common_baselines(MoeOptions& options) {
   options.common.baselines.clear();
@@ -266,7 +287,7 @@ MoeOptions parse_moe_options(int argc, char* const argv[]) {
   MoeOptions options = default_options();
   opterr = 0;
   optind = 1;
-  for (int code = 0; (code = getopt_long(argc, argv, "+:i:x:M:fchv", kLongOptions, nullptr)) != -1;) {
+  for (int code = 0; (code = getopt_long(argc, argv, "+:i:x:M:d:fchv", kLongOptions, nullptr)) != -1;) {
     const std::string_view word = argv[optind - 1];
     if (code == ':') throw Error(std::string(word) + ": a value is expected");
     if (code == '?') throw Error(std::string(word) + ": unknown option; --help lists those that exist");
@@ -277,6 +298,7 @@ MoeOptions parse_moe_options(int argc, char* const argv[]) {
   }
   if (optind < argc) throw Error(std::string(argv[optind]) + ": no arguments besides options are expected");
   if (options.common.topk > options.common.experts) throw Error("--top-k: more than --experts");
+  check_baselines(options);
   set_common_baselines(options);
   return options;
 }

@@ -10,10 +10,13 @@ namespace {
 
 constexpr std::int64_t kAll = std::numeric_limits<std::int64_t>::max();
 
-/// Bytes for and from each rank of a communicator, laid end to end; rows are added rank after rank.
+/// Bytes for and from each rank of a communicator, laid end to end; rows are added rank after rank, then the
+/// memory is made.
 struct Staging {
   VArguments arguments;
   std::int64_t bytes = 0;
+  std::unique_ptr<Buffer> buffer;
+  std::unique_ptr<MpiMemory> mpi;
 
   void next_rank() {
     arguments.counts.push_back(0);
@@ -25,6 +28,10 @@ struct Staging {
     bytes += row;
     arguments.counts.back() = to_int(bytes - arguments.displs.back(), "bytes for a peer");
     return at;
+  }
+  void allocate(Memory memory) {
+    buffer = std::make_unique<Buffer>(bytes, memory);
+    mpi = make_mpi_memory(*buffer);
   }
 };
 
@@ -49,31 +56,26 @@ class TwoStage : public Method {
       : row_(what.row),
         between_(split(what.comm(), color_between(what.nodes, comm_rank(what.comm())))),
         inside_(split(what.comm(), what.nodes.node(comm_rank(what.comm())))),
-        send_(what.buffers.send.data()),
-        recv_(what.buffers.recv.data()) {
+        recv_(what.buffers.recv) {
     const int me = comm_rank(what.comm());
     plan_between(what, me);
     plan_gather_inside(what, me);
     plan_scatter(what, me);
-    for (const Staging* staging : {&between_out_, &between_in_, &inside_out_, &inside_in_})
-      memory_.emplace_back(staging->bytes, Memory::malloc);
+    make_movements(what.buffers.send);
   }
 
   const char* name() const override { return "two-stage"; }
 
   void run() override {
-    std::byte* const between_out = memory_[0].data();
-    std::byte* const between_in = memory_[1].data();
-    std::byte* const inside_out = memory_[2].data();
-    std::byte* const inside_in = memory_[3].data();
     if (several_nodes_) {
-      copy_rows(gather_between_, row_, send_, between_out);
-      exchange(between_out, between_out_, between_in, between_in_, between_.get());
+      gather_between_->run();
+      exchange(between_out_, between_in_, between_.get());
     }
-    copy_rows(gather_own_, row_, send_, inside_out);
-    copy_rows(gather_arrived_, row_, between_in, inside_out);
-    exchange(inside_out, inside_out_, inside_in, inside_in_, inside_.get());
-    copy_rows(scatter_, row_, inside_in, recv_);
+    gather_own_->run();
+    gather_arrived_->run();
+    exchange(inside_out_, inside_in_, inside_.get());
+    scatter_->run();
+    settle(recv_);
   }
 
   MPI_Request start() override {
@@ -82,11 +84,13 @@ class TwoStage : public Method {
   }
 
  private:
-  static void exchange(const std::byte* from, const Staging& sent, std::byte* to, const Staging& received,
-                       MPI_Comm comm) {
-    check(MPI_Alltoallv(from, sent.arguments.counts.data(), sent.arguments.displs.data(), MPI_BYTE, to,
-                        received.arguments.counts.data(), received.arguments.displs.data(), MPI_BYTE, comm),
-          "MPI_Alltoallv");
+  static void exchange(const Staging& out, const Staging& in, MPI_Comm comm) {
+    out.mpi->give(out.arguments);
+    check(
+        MPI_Alltoallv(out.mpi->data(), out.arguments.counts.data(), out.arguments.displs.data(), MPI_BYTE,
+                      in.mpi->data(), in.arguments.counts.data(), in.arguments.displs.data(), MPI_BYTE, comm),
+        "MPI_Alltoallv");
+    in.mpi->take(in.arguments);
   }
 
   /// What goes to and comes from the forwarders.
@@ -104,7 +108,7 @@ class TwoStage : public Method {
       if (forwarder_of(nodes, me, away) == peer) {
         for (const Piece& piece : pieces_of(what.routing, nodes, me, away, kAll)) {
           for (const std::int64_t token : piece.tokens)
-            gather_between_.push_back({token * row_, between_out_.add(row_)});
+            rows_between_.push_back({token * row_, between_out_.add(row_)});
         }
       }
       if (forwarder_of(nodes, peer, home) == me) {
@@ -126,7 +130,7 @@ class TwoStage : public Method {
           const std::int64_t from = piece.origin == me ? token * row_ : arrived;
           if (piece.origin != me) arrived += row_;
           if (!needs(what.routing, peer, piece.origin, token)) continue;
-          auto& copies = piece.origin == me ? gather_own_ : gather_arrived_;
+          auto& copies = piece.origin == me ? rows_own_ : rows_arrived_;
           copies.push_back({from, inside_out_.add(row_)});
         }
       }
@@ -142,25 +146,35 @@ class TwoStage : public Method {
           if (!needs(what.routing, me, piece.origin, token)) continue;
           const std::int64_t from = inside_in_.add(row_);
           places.for_each(piece.origin, token, [&](std::int64_t place) {
-            scatter_.push_back({from, place * row_});
+            rows_scattered_.push_back({from, place * row_});
           });
         }
       }
     }
   }
 
+  /// All of it in the memory of the exchange's buffers, if that is a GPU's.
+  void make_movements(const Buffer& send) {
+    const Memory memory = send.memory() == Memory::cuda ? Memory::cuda : Memory::malloc;
+    for (Staging* staging : {&between_out_, &between_in_, &inside_out_, &inside_in_})
+      staging->allocate(memory);
+    gather_between_ = make_row_movement(rows_between_, row_, send, *between_out_.buffer);
+    gather_own_ = make_row_movement(rows_own_, row_, send, *inside_out_.buffer);
+    gather_arrived_ = make_row_movement(rows_arrived_, row_, *between_in_.buffer, *inside_out_.buffer);
+    scatter_ = make_row_movement(rows_scattered_, row_, *inside_in_.buffer, recv_);
+  }
+
   std::int64_t row_;
   Comm between_;
   Comm inside_;  ///< the ranks of this node
-  const std::byte* send_;
-  std::byte* recv_;
+  const Buffer& recv_;
   bool several_nodes_ = false;
   Staging between_out_, between_in_, inside_out_, inside_in_;
-  std::vector<RowCopy> gather_between_;  ///< from the table of tokens
-  std::vector<RowCopy> gather_own_;      ///< from the table of tokens, for ranks of this node
-  std::vector<RowCopy> gather_arrived_;  ///< from what came from other nodes
-  std::vector<RowCopy> scatter_;
-  std::vector<Buffer> memory_;
+  std::vector<RowCopy> rows_between_;  ///< from the table of tokens
+  std::vector<RowCopy> rows_own_;      ///< from the table of tokens, for ranks of this node
+  std::vector<RowCopy> rows_arrived_;  ///< from what came from other nodes
+  std::vector<RowCopy> rows_scattered_;
+  std::unique_ptr<Movement> gather_between_, gather_own_, gather_arrived_, scatter_;
 };
 
 }  // namespace
