@@ -51,7 +51,7 @@ for file in overlap latency; do
 done
 
 expect 0 1 "$latency" --help
-for option in -m -i -x -f -c -M -h -v --pattern --row --baseline --api --memory --json --seed --total --grid \
+for option in -m -i -x -f -c -M -h -v --pattern --row --baseline --api --memory --buffers --json --seed --total --grid \
   --transpose --procs --experts --topk --tokens --skew; do
   holds "  $option\|, $option"
 done
@@ -102,12 +102,37 @@ assert all(case["validation"] == "Pass" for case in run["cases"])' "$folder/disp
     expect 2 2 "$dispatch" -d cuda --baseline $baseline
     holds "$baseline is for host memory only; with -d cuda name"
   done
+  for buffers in DH HD; do
+    expect 0 3 "$latency" --buffers $buffers --memory alloc -m 64:4K --row 24 -i 2 -x 1 -c
+    holds 'packed/layout *Validation'
+    holds 'Left out: datatypes is for host memory only; ipc needs .*; copy needs'
+    holds 'memory cuda to alloc\|memory alloc to cuda'
+    expect 0 3 "$latency" -d cuda --buffers $buffers --pattern fft --grid 12x10x9 -i 2 -x 1 -c --api plan
+    holds Pass
+    expect 0 2 "$overlap" --buffers $buffers -m 1K:4K -i 2 -x 1 -c --baseline packed
+    holds 'packed.*Pass'
+    expect 0 2 "$overlap" --buffers $buffers -m 1K:1K -i 2 -x 1 -c
+    holds 'Left out: datatypes [^;]*; ipc [^;]*$'
+    for baseline in datatypes alltoallv ipc copy; do
+      expect 2 1 "$latency" --buffers $buffers --baseline packed,$baseline
+      holds "baseline: $baseline .*; name packed or none"
+    done
+  done
+  expect 0 2 "$latency" -m 64:64 --buffers DD -i 2 -x 1 -c
+  holds 'ipc/layout'
+  expect 0 2 "$latency" -m 64:64 -d cuda --buffers HH -i 2 -x 1 -c
+  holds 'datatypes/layout'
   expect 2 2 "$latency" -d cuda --baseline datatypes
   holds 'datatypes is for host memory only'
   unset MPIX_LAYOUT_CUDA_DRIVER
 fi
 expect 2 1 "$latency" -d fpga
 holds "-d: 'fpga'\|-d.*cuda"
+for buffers in D DX HDH; do
+  expect 2 1 "$latency" --buffers $buffers
+  holds "'$buffers' given, DD, DH, HD or HH expected"
+done
+expect 2 1 "$latency" --memory cuda
 expect 2 1 "$latency" --baseline ipc
 holds 'ipc needs -d cuda'
 exit $failed

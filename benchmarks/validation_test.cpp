@@ -67,14 +67,17 @@ bool is_named(const Side& side, std::int64_t at) {
   return named;
 }
 
-void check_every_byte(const Fixture& fixture) {
+/// On a GPU a part of the bytes: each look takes several calls of the driver.
+void check_bytes(const Fixture& fixture) {
+  const std::int64_t step = fixture.options.on_gpu.any() ? 13 : 1;
   int gaps = 0;
   for (std::int64_t at = 0; at < fixture.buffers.recv.size(); ++at) {
     gaps += is_named(fixture.exchange.recv, at) ? 0 : 1;
+    if (at % step != 0) continue;
     expect(fixture.finds_flip(fixture.buffers.recv, at), "a changed byte of the receive buffer is found");
   }
   expect(gaps > 0, "the pattern has bytes that must stay untouched");
-  for (std::int64_t at = 0; at < fixture.buffers.send.size(); ++at) {
+  for (std::int64_t at = 0; at < fixture.buffers.send.size(); at += step) {
     expect(fixture.finds_flip(fixture.buffers.send, at), "a changed byte of the send buffer is found");
   }
 }
@@ -83,7 +86,7 @@ void check_pattern(const Options& options, const Case& what) {
   Fixture fixture(options, what);
   expect(!fixture.validator.find_error(1).has_value(), "a correct exchange is accepted");
   expect(fixture.validator.find_error(2).has_value(), "data of an earlier exchange is refused");
-  check_every_byte(fixture);
+  check_bytes(fixture);
   fixture.validator.fill(1);
   expect(fixture.validator.find_error(1).has_value() == (total_bytes(fixture.exchange.recv) > 0),
          "an exchange that moved nothing is refused");
@@ -140,9 +143,9 @@ void check_median() {
   expect(median({4, 1, 2, 3}) == 2.5, "median of four");
 }
 
-void check_patterns(Memory memory) {
+void check_patterns(OnGpu on_gpu) {
   Options options;
-  options.memory = memory;
+  options.on_gpu = on_gpu;
   check_pattern(options, {52, 13, {}, {}});
   check_routed(options);
   options.pattern = Pattern::skewed;
@@ -160,10 +163,11 @@ void check_patterns(Memory memory) {
 
 int main(int argc, char* argv[]) {
   check(MPI_Init(&argc, &argv), "MPI_Init");
-  check_patterns(Memory::malloc);
+  check_patterns({false, false});
   if (std::getenv("MPIX_LAYOUT_CUDA_DRIVER") != nullptr) {
     gpu::start(MPI_COMM_WORLD);
-    check_patterns(Memory::cuda);
+    for (const OnGpu on_gpu : {OnGpu{true, true}, OnGpu{true, false}, OnGpu{false, true}})
+      check_patterns(on_gpu);
   }
   check_swapped_rows();
   check_random_rows();

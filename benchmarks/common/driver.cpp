@@ -74,7 +74,7 @@ bool fits(const Options& options, const std::string& name, const Exchange& excha
 }
 
 void start_gpu(const Options& options, MPI_Comm comm) {
-  if (options.memory != Memory::cuda) return;
+  if (!options.on_gpu.any()) return;
   gpu::start(comm);
   if (comm_rank(comm) == 0) std::printf("# %s\n", gpu::description().c_str());
 }

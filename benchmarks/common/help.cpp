@@ -32,9 +32,9 @@ Options as in the OSU micro-benchmarks (bytes may end in K, M or G, powers of 10
                                 included, before and after the timing; the first wrong byte of a rank is
                                 printed and the exit status is 1
   -M, --mem-limit BYTES         skip cases whose buffers take more a rank (default 1G)
-  -d, --accelerator cuda        buffers in memory of GPUs, those of a node in turn for its ranks; the baselines are
-                                then packed, ipc and copy; of packed and ipc the gathers and scatters are the
-                                library's kernel by itself
+  -d, --accelerator cuda        buffers in memory of GPUs, those of a node in turn for its ranks, as by --buffers DD;
+                                the baselines are then packed, ipc and copy; of packed and ipc the gathers and
+                                scatters are the library's kernel by itself
   -h, --help                    print this text
   -v, --version                 print the versions of the benchmark and of the library
 )";
@@ -67,6 +67,9 @@ How:
   --api oneshot|plan            one-shot calls (default) or a plan that is started again and again
   --memory malloc|alloc         page-aligned memory of posix_memalign (default) or MPIX_Layout_mem_alloc; the
                                 baselines use the same
+  --buffers DD|DH|HD|HH         memory of the send buffer, then of the receive buffer: D for a GPU's, H for the host's
+                                as --memory says (default HH; with -d DD). Where they differ the only baseline is
+                                packed, each side in its own memory
   --baseline LIST               any of packed, datatypes, copy, alltoallv, or none (default
                                 packed,datatypes,copy)
        packed                   gather into a send buffer, MPI_Alltoallv, scatter from a receive buffer; a side
@@ -76,7 +79,7 @@ How:
                                 streaming stores from 1 MiB on; not in osu_ialltoallv_layout, as it has
                                 nothing to overlap
        alltoallv                MPI_Alltoallv alone on contiguous data
-       ipc                      only with -d cuda: gather kernel, copies by CUDA IPC, scatter kernel
+       ipc                      only for DD: gather kernel, copies by CUDA IPC, scatter kernel
   --json FILE                   also write all figures to FILE
 )";
 

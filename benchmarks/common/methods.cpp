@@ -21,15 +21,14 @@ std::int64_t buffer_bytes(const Options& options, const Exchange& exchange) {
 
 Buffers make_buffers(const Options& options, const Exchange& exchange) {
   const bool packed = needs_packed_buffers(options);
-  return {Buffer(exchange.send.buffer_bytes, options.memory),
-          Buffer(exchange.recv.buffer_bytes, options.memory),
-          Buffer(packed ? total_bytes(exchange.send) : 0, options.memory),
-          Buffer(packed ? total_bytes(exchange.recv) : 0, options.memory)};
+  return {Buffer(exchange.send.buffer_bytes, options.send_memory()),
+          Buffer(exchange.recv.buffer_bytes, options.recv_memory()),
+          Buffer(packed ? total_bytes(exchange.send) : 0, options.send_memory()),
+          Buffer(packed ? total_bytes(exchange.recv) : 0, options.recv_memory())};
 }
 
 Methods make_methods(const Options& options, const Exchange& exchange, const Buffers& buffers) {
   Methods methods;
-  const bool cuda = options.memory == Memory::cuda;
   methods.push_back(options.api == Api::plan ? make_plan(exchange, buffers)
                                              : make_oneshot(exchange, buffers));
   for (const Baseline baseline : options.baselines) {
@@ -41,7 +40,8 @@ Methods make_methods(const Options& options, const Exchange& exchange, const Buf
         methods.push_back(make_datatypes_method(exchange, buffers));
         break;
       case Baseline::copy:
-        methods.push_back(cuda ? gpu::make_copy(exchange, buffers) : make_copy(exchange, buffers));
+        methods.push_back(options.on_gpu.both() ? gpu::make_copy(exchange, buffers)
+                                                : make_copy(exchange, buffers));
         break;
       case Baseline::alltoallv:
         methods.push_back(make_alltoallv(exchange, buffers));

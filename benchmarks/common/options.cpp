@@ -18,6 +18,7 @@ constexpr std::array kPatterns{"uniform", "skewed", "fft", "moe"};
 constexpr std::array kBaselines{"packed", "datatypes", "copy", "alltoallv", "ipc"};
 constexpr std::array kApis{"oneshot", "plan"};
 constexpr std::array kMemories{"malloc", "alloc", "cuda"};
+constexpr std::array kHostMemories{kMemories[0], kMemories[1]};
 
 enum LongOption : int {
   opt_pattern = 256,
@@ -25,6 +26,7 @@ enum LongOption : int {
   opt_baseline,
   opt_api,
   opt_memory,
+  opt_buffers,
   opt_json,
   opt_seed,
   opt_total,
@@ -53,6 +55,7 @@ constexpr option kLongOptions[] = {
     {"baseline", required_argument, nullptr, opt_baseline},
     {"api", required_argument, nullptr, opt_api},
     {"memory", required_argument, nullptr, opt_memory},
+    {"buffers", required_argument, nullptr, opt_buffers},
     {"json", required_argument, nullptr, opt_json},
     {"seed", required_argument, nullptr, opt_seed},
     {"total", required_argument, nullptr, opt_total},
@@ -96,15 +99,48 @@ void parse_procs(std::string_view text, Options& options) {
   options.procs_y = static_cast<int>(parse_number("--procs", parts[1], 1, INT_MAX));
 }
 
-/// Baselines that there are for the memory in question.
-void check_baselines(Options& options) {
-  const bool cuda = options.memory == Memory::cuda;
-  if (cuda && !options.baselines_given) options.baselines = {Baseline::packed, Baseline::ipc, Baseline::copy};
-  for (const Baseline baseline : options.baselines) {
-    if (cuda && (baseline == Baseline::datatypes || baseline == Baseline::alltoallv))
-      throw Error(std::string("--baseline: ") + name(baseline) +
-                  " is for host memory only; with -d cuda name packed, ipc, copy or none");
-    if (!cuda && baseline == Baseline::ipc) throw Error("--baseline: ipc needs -d cuda");
+/// D or H for the send buffer, then for the receive buffer.
+void parse_buffers(std::string_view text, Options& options) {
+  const auto on_gpu = [&](char letter) {
+    if (letter != 'D' && letter != 'H') bad_value("--buffers", text, "DD, DH, HD or HH");
+    return letter == 'D';
+  };
+  if (text.size() != 2) bad_value("--buffers", text, "DD, DH, HD or HH");
+  options.on_gpu = {on_gpu(text[0]), on_gpu(text[1])};
+  options.buffers_given = true;
+}
+
+/// Why there is no such baseline for these buffers; empty where there is one.
+std::string why_not(Baseline baseline, const OnGpu& on_gpu) {
+  if (baseline == Baseline::packed) return "";
+  const bool on_host = baseline == Baseline::datatypes || baseline == Baseline::alltoallv;
+  if (on_host) return on_gpu.any() ? " is for host memory only" : "";
+  if (baseline == Baseline::ipc && !on_gpu.both()) return " needs -d cuda, with both buffers there";
+  const bool mixed = on_gpu.any() && !on_gpu.both();
+  return mixed ? " needs both buffers in the same kind of memory" : "";
+}
+
+/// Takes the baselines that there are for the buffers' memory, or refuses those that the user named.
+void check_baselines(Options& options, Program program) {
+  const OnGpu& where = options.on_gpu;
+  if (options.baselines_given) {
+    for (const Baseline baseline : options.baselines) {
+      const std::string reason = why_not(baseline, where);
+      if (reason.empty()) continue;
+      const char* const others = where.both()  ? "; name packed, ipc, copy or none"
+                                 : where.any() ? "; name packed or none"
+                                               : "";
+      throw Error(std::string("--baseline: ") + name(baseline) + reason + others);
+    }
+  } else if (where.both()) {
+    options.baselines = {Baseline::packed, Baseline::ipc, Baseline::copy};
+  } else if (where.any()) {
+    options.baselines = {Baseline::packed};
+    for (const Baseline baseline : {Baseline::datatypes, Baseline::ipc, Baseline::copy}) {
+      if (baseline == Baseline::copy && program == Program::nonblocking) continue;
+      options.left_out += options.left_out.empty() ? "Left out: " : "; ";
+      options.left_out += name(baseline) + why_not(baseline, where);
+    }
   }
 }
 
@@ -170,7 +206,10 @@ void apply_long(int code, std::string_view text, Options& options) {
       options.api = parse_name<Api>("--api", text, kApis);
       break;
     case opt_memory:
-      options.memory = parse_name<Memory>("--memory", text, kMemories);
+      options.memory = parse_name<Memory>("--memory", text, kHostMemories);
+      break;
+    case opt_buffers:
+      parse_buffers(text, options);
       break;
     case opt_json:
       options.json = text;
@@ -212,7 +251,7 @@ void apply_long(int code, std::string_view text, Options& options) {
 
 void set_accelerator(std::string_view text, Options& options) {
   if (text != "cuda") bad_value("-d", text, "cuda");
-  options.memory = Memory::cuda;
+  if (!options.buffers_given) options.on_gpu = {true, true};
 }
 
 int Options::iterations_for(std::int64_t bytes_per_peer) const {
@@ -238,6 +277,12 @@ const char* name(Memory memory) {
   return kMemories[static_cast<std::size_t>(memory)];
 }
 
+std::string memory_text(const Options& options) {
+  const std::string send = name(options.send_memory());
+  const std::string recv = name(options.recv_memory());
+  return send == recv ? send : send + " to " + recv;
+}
+
 std::string name(const Transpose& transpose) {
   std::string text = transpose.pencil ? "pencil-" : "slab-";
   text += "xyz"[transpose.from];
@@ -259,7 +304,7 @@ Options parse_options(int argc, char* const argv[], Program program) {
     const std::string_view text = optarg != nullptr ? optarg : "";
     if (!apply_short(code, text, options)) apply_long(code, text, options);
   }
-  check_baselines(options);
+  check_baselines(options, program);
   if (optind < argc) throw Error(std::string(argv[optind]) + ": no arguments besides options are expected");
   if (program == Program::nonblocking) std::erase(options.baselines, Baseline::copy);
   if (options.topk > options.experts) throw Error("--topk: more than --experts");

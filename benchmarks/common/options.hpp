@@ -15,6 +15,15 @@ enum class Baseline { packed, datatypes, copy, alltoallv, ipc };
 enum class Api { oneshot, plan };
 enum class Memory { malloc, alloc, cuda };
 
+/// Whose buffers are in memory of GPUs.
+struct OnGpu {
+  bool send = false;
+  bool recv = false;
+
+  bool any() const { return send || recv; }
+  bool both() const { return send && recv; }
+};
+
 /// Extents of a grid of complex doubles; z is contiguous.
 struct Grid {
   std::int64_t x, y, z;
@@ -37,8 +46,11 @@ struct Options {
   Pattern pattern = Pattern::uniform;
   std::vector<Baseline> baselines{Baseline::packed, Baseline::datatypes, Baseline::copy};
   bool baselines_given = false;
+  std::string left_out;  ///< which baselines there are not, and why, to be told to the user
   Api api = Api::oneshot;
-  Memory memory = Memory::malloc;
+  Memory memory = Memory::malloc;  ///< of buffers that are not in memory of GPUs
+  OnGpu on_gpu;
+  bool buffers_given = false;
   std::int64_t min_size = 8;
   std::int64_t max_size = std::int64_t{1} << 20;
   std::int64_t total = 0;  ///< bytes a rank sends in all; 0: sizes from min_size to max_size a peer
@@ -58,6 +70,8 @@ struct Options {
   std::uint64_t seed = 1;
   std::string json;
 
+  Memory send_memory() const { return on_gpu.send ? Memory::cuda : memory; }
+  Memory recv_memory() const { return on_gpu.recv ? Memory::cuda : memory; }
   int iterations_for(std::int64_t bytes_per_peer) const;
   int warmups_for(std::int64_t bytes_per_peer) const;
 };
@@ -67,6 +81,8 @@ const char* name(Baseline baseline);
 const char* name(Api api);
 const char* name(Memory memory);
 std::string name(const Transpose& transpose);
+/// The buffers' memory, of both sides where they differ.
+std::string memory_text(const Options& options);
 
 /// The value of -d. Throws an Error where it is unknown.
 void set_accelerator(std::string_view text, Options& options);

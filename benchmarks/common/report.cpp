@@ -56,8 +56,9 @@ std::string host_name() {
 void print_head(const Options& options, const std::string& title, int ranks) {
   std::printf("\n# %s v%s\n", title.c_str(), library_version().c_str());
   std::printf("# %d ranks, pattern %s, api %s, memory %s, seed %llu; %s\n", ranks, name(options.pattern),
-              name(options.api), name(options.memory), static_cast<unsigned long long>(options.seed),
+              name(options.api), memory_text(options).c_str(), static_cast<unsigned long long>(options.seed),
               mpi_version().c_str());
+  if (!options.left_out.empty()) std::printf("# %s\n", options.left_out.c_str());
 }
 
 int label_width(const Options& options, int ranks) {
@@ -97,7 +98,7 @@ Json describe_run(const Options& options, const std::string& title, int ranks) {
   json.add("host", host_name()).add("ranks", static_cast<long long>(ranks));
   json.add("pattern", name(options.pattern))
       .add("api", name(options.api))
-      .add("memory", name(options.memory));
+      .add("memory", memory_text(options));
   json.add("seed", static_cast<long long>(options.seed));
   return json;
 }

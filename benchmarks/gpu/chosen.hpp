@@ -18,7 +18,7 @@ auto translated(Body body) {
   try {
     return body();
   } catch (const mpix::Error& error) {
-    throw bench::Error(std::string("-d cuda: ") + error.what());
+    throw bench::Error(std::string("memory of GPUs: ") + error.what());
   }
 }
 

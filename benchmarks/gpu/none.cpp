@@ -5,7 +5,7 @@ namespace mpix::bench::gpu {
 namespace {
 
 [[noreturn]] void refuse() {
-  throw Error("-d cuda: these benchmarks were built without CUDA (configure --with-cuda)");
+  throw Error("memory of GPUs: these benchmarks were built without CUDA (configure --with-cuda)");
 }
 
 }  // namespace

@@ -257,7 +257,7 @@ MoeOptions default_options() {
 
 /// Baselines that there are for the memory in question.
 void check_baselines(MoeOptions& options) {
-  if (options.common.memory != Memory::cuda) return;
+  if (!options.common.on_gpu.any()) return;
   if (!options.common.baselines_given) options.baselines = {MoeBaseline::packed, MoeBaseline::two_stage};
   for (const MoeBaseline baseline : options.baselines) {
     if (baseline == MoeBaseline::datatypes || baseline == MoeBaseline::chunked)
