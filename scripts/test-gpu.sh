@@ -50,6 +50,9 @@ tests() {
   echo "=== MPI tests with memory of GPUs"
   sh "$source/tests/mpi/gpu.sh"
   outcome gpu.sh $?
+  echo "=== streams from Fortran"
+  sh "$source/tests/fortran/on_stream.sh"
+  outcome on_stream.sh $?
 }
 
 sanitizer() {

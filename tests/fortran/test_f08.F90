@@ -25,6 +25,7 @@ program test_f08
   call test_section()
   call test_requests()
   call test_plan()
+  call test_plan_on_stream()
   call test_mem_alloc()
   call test_errors()
   call test_mismatch()
@@ -288,6 +289,33 @@ contains
     call MPIX_Layout_plan_free(plan, ierror)
     call check(ierror == MPI_SUCCESS .and. plan == MPIX_LAYOUT_PLAN_NULL, 'plan_free')
   end subroutine test_plan
+
+  ! The default stream, while no context of CUDA is current: without a driver that is MPI_ERR_ARG, with one the
+  ! driver's own error. The plan can be started otherwise then. on_stream.sh tests streams that there are.
+  subroutine test_plan_on_stream()
+    type(MPIX_Layout) :: layout
+    type(MPIX_Layout_plan) :: plan
+    type(MPI_Request) :: request
+    integer, asynchronous :: values(rows, ranks), received(rows, ranks)
+    integer :: code, ierror
+    layout = block_layout()
+    call MPIX_Alltoallv_layout_init(layout, layout, MPI_COMM_WORLD, MPI_INFO_NULL, plan, ierror)
+    call check(ierror == MPI_SUCCESS, 'init succeeds')
+    call MPIX_Layout_free(layout, ierror)
+    values = block_values()
+    received = -1
+    call MPIX_Layout_plan_start_on_stream(plan, values, received, c_null_ptr, request, code)
+    if (code /= MPI_SUCCESS) then
+      call check(any(class_of(code) == [MPI_ERR_ARG, MPI_ERR_INTERN]), 'class of a refused start on a stream')
+      call check(request == MPI_REQUEST_NULL, 'the request of a refused start is null')
+      call MPIX_Layout_plan_start(plan, values, received, request, ierror)
+      call check(ierror == MPI_SUCCESS, 'the plan stays usable')
+    end if
+    call MPI_Wait(request, MPI_STATUS_IGNORE, ierror)
+    call MPI_F_sync_reg(received)
+    call check(ierror == MPI_SUCCESS .and. arrived(received), 'plan on a stream: data')
+    call MPIX_Layout_plan_free(plan, ierror)
+  end subroutine test_plan_on_stream
 
   subroutine test_mem_alloc()
     type(MPIX_Layout) :: layout
