@@ -48,8 +48,8 @@ tests() {
   ./tests/unit/device_test
   outcome device_test $?
   echo "=== MPI tests with memory of GPUs"
-  sh "$source/tests/mpi/gpu.sh"
-  outcome gpu.sh $?
+  sh "$source/tests/mpi/gpu_exchanges.sh"
+  outcome gpu_exchanges.sh $?
   echo "=== streams from Fortran"
   sh "$source/tests/fortran/on_stream.sh"
   outcome on_stream.sh $?
