@@ -37,12 +37,12 @@ CudaContextPointer Contexts::of(int ordinal) {
 CudaContextPointer Contexts::of_stream(CUstream stream) {
   CUcontext handle = nullptr;
   const bool named = stream != nullptr && stream != CU_STREAM_LEGACY && stream != CU_STREAM_PER_THREAD;
-  if (named && driver_->cuStreamGetCtx != nullptr)
-    cuda_check(*driver_, driver_->cuStreamGetCtx(stream, &handle), "cuStreamGetCtx");
-  else
-    cuda_check(*driver_, driver_->cuCtxGetCurrent(&handle), "cuCtxGetCurrent");
+  const bool asks = named && driver_->cuStreamGetCtx != nullptr;
+  const CUresult found = asks ? driver_->cuStreamGetCtx(stream, &handle) : driver_->cuCtxGetCurrent(&handle);
+  if (found != CUDA_SUCCESS && found != CUDA_ERROR_NOT_INITIALIZED)
+    cuda_check(*driver_, found, asks ? "cuStreamGetCtx" : "cuCtxGetCurrent");
   if (handle == nullptr)
-    throw Error(Code::argument, "a default stream was named, but the thread has no current CUDA context");
+    throw Error(Code::argument, "the CUDA stream cannot be used: the thread has no current CUDA context");
   CUdevice device = 0;
   const CudaScope scope(*driver_, handle);
   cuda_check(*driver_, scope.result(), "cuCtxPushCurrent");
