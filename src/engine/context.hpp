@@ -45,7 +45,9 @@ struct Traffic {
 class Turns {
  public:
   void join(std::uint64_t exchange) { waiting_.push_back(exchange); }
-  bool is_next(std::uint64_t exchange) const noexcept { return waiting_.front() == exchange; }
+  bool is_next(std::uint64_t exchange) const noexcept {
+    return !waiting_.empty() && waiting_.front() == exchange;
+  }
   /// Whether had or not, `exchange` gives up its turn.
   void leave(std::uint64_t exchange) noexcept;
 

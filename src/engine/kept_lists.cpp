@@ -44,6 +44,9 @@ std::uint32_t ListNumbers::take() {
     bytes_.push_back(0);
     return static_cast<std::uint32_t>(bytes_.size());
   }
+  const auto most = std::max_element(unused_.begin(), unused_.end(),
+                                     [&](auto a, auto b) { return bytes_[a - 1] < bytes_[b - 1]; });
+  std::swap(*most, unused_.back());
   const std::uint32_t number = unused_.back();
   unused_.pop_back();
   return number;
@@ -91,24 +94,31 @@ std::int64_t SentList::unknown(std::int64_t position) const noexcept {
 
 std::uint32_t SentList::number_to_keep() {
   if (number_ == 0) number_ = numbers_->take();
-  const bool begins = ends_.empty();
-  if ((begins ? numbers_->bytes_beside(number_) : numbers_->bytes()) >= most_) return 0;
-  return begins ? number_ | kNewList : number_;
+  if (bytes_before() >= most_) return 0;
+  return ends_.empty() ? number_ | kNewList : number_;
 }
 
-void SentList::keep(std::int64_t position, std::int64_t bytes, std::size_t list_bytes, bool introduces) {
+/// Bytes of all lists before the next part is kept, with which this one may begin anew.
+std::int64_t SentList::bytes_before() const noexcept {
+  return ends_.empty() ? numbers_->bytes_beside(number_) : numbers_->bytes();
+}
+
+bool SentList::keep(std::int64_t position, std::int64_t bytes, std::size_t list_bytes, bool introduces) {
+  const std::int64_t more = static_cast<std::int64_t>(list_bytes) + kPartOverhead;
+  if (bytes_before() > most_ - more) return false;
   if (ends_.empty()) numbers_->begin(number_);
   introduces_ |= introduces;
   auto part = ends_.emplace(position, position + bytes).first;
-  numbers_->add(number_, static_cast<std::int64_t>(list_bytes) + kPartOverhead);
+  numbers_->add(number_, more);
   if (part != ends_.begin() && std::prev(part)->second == position) {
     std::prev(part)->second = part->second;
     part = std::prev(ends_.erase(part));
   }
   const auto next = std::next(part);
-  if (next == ends_.end() || next->first != part->second) return;
+  if (next == ends_.end() || next->first != part->second) return true;
   part->second = next->second;
   ends_.erase(next);
+  return true;
 }
 
 void KeptLists::keep(const PacketHeader& header, const std::byte* lists) {

@@ -20,7 +20,7 @@ namespace mpix::engine {
 /// is given up stays there until another one of its number begins. Thread-safe.
 class ListNumbers {
  public:
-  /// A number that is not in use, never 0. Throws std::bad_alloc.
+  /// A number that is not in use, never 0; of several that under which most is kept. Throws std::bad_alloc.
   std::uint32_t take();
   void give_back(std::uint32_t number) noexcept;
   /// A list begins anew; grows.
@@ -40,7 +40,7 @@ class ListNumbers {
 /// What the forwarder of one lane has of the lane's list, by positions in the unique bytes of the route.
 class SentList {
  public:
-  /// At most about `most` bytes of lists are kept by the forwarder under all of `numbers`.
+  /// At most `most` bytes of lists are kept by the forwarder under all of `numbers`.
   SentList(std::shared_ptr<ListNumbers> numbers, std::int64_t most) noexcept
       : numbers_(std::move(numbers)), most_(most) {}
   SentList(const SentList&) = delete;
@@ -57,8 +57,8 @@ class SentList {
   /// std::bad_alloc.
   std::uint32_t number_to_keep();
   /// A packet says so, of `bytes` bytes from `position` on, which were not known; with all introductions, if
-  /// it `introduces`. Throws std::bad_alloc.
-  void keep(std::int64_t position, std::int64_t bytes, std::size_t list_bytes, bool introduces = false);
+  /// it `introduces`. False: there is no room for its lists, so it must not say so. Throws std::bad_alloc.
+  bool keep(std::int64_t position, std::int64_t bytes, std::size_t list_bytes, bool introduces = false);
   /// Whether the part that was kept first in the lane has all introductions.
   bool introduces() const noexcept { return introduces_; }
   /// A packet that said so may not have been sent: what is kept counts no more.
@@ -68,6 +68,8 @@ class SentList {
   }
 
  private:
+  std::int64_t bytes_before() const noexcept;
+
   std::shared_ptr<ListNumbers> numbers_;
   std::int64_t most_;
   std::uint32_t number_ = 0;

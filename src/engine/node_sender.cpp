@@ -65,6 +65,7 @@ bool NodeSender::step(Run& run, const NodeRoute::Lane& lane, Progress& progress)
     happened |= send_whole(run, lane, progress);
   } else if (progress.left > 0 || !introduced()) {
     happened |= announce(run, lane, progress);
+    if (done_) return true;
     const bool expected = progress.announced > 0 || (!introduced() && expects_introductions_);
     if (expected && lane.turns->is_next(run.exchange)) happened |= push(run, lane, progress);
   }
@@ -129,11 +130,13 @@ Status NodeSender::write(std::span<std::byte> room, Run& run, PacketOrder order,
       introductions_ = {};
       status = PacketWriter::write_data(room, order, progress.cursor, source, extent);
     } else {
-      if (known == 0 && all_or_none && run.reused) order.header.list = list.number_to_keep();
+      if (known == 0 && progress.left > 0 && all_or_none && run.reused)
+        order.header.list = list.number_to_keep();
       if (order.header.list != 0) order.most = std::min(order.most, list.unknown(progress.position));
       status = writer_.write(room, order, progress.cursor, introductions_, source, extent);
-      if (order.header.list != 0 && extent.bytes > 0)
-        list.keep(progress.position, extent.bytes, extent.lists, introduces);
+      const bool keeps = order.header.list != 0 && extent.bytes > 0 &&
+                         list.keep(progress.position, extent.bytes, extent.lists, introduces);
+      if (!keeps) keep_no_lists(room);
     }
   } catch (const std::exception& error) {
     status = {Code::no_memory, error.what()};

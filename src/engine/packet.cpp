@@ -60,6 +60,13 @@ Status read_packet(const std::byte* payload, std::size_t size, PacketView& view)
   return read && makes_sense(view) ? Status() : bad;
 }
 
+void keep_no_lists(std::span<std::byte> packet) noexcept {
+  PacketHeader header;
+  std::memcpy(&header, packet.data(), sizeof header);
+  header.list = 0;
+  std::memcpy(packet.data(), &header, sizeof header);
+}
+
 void PartWriter::prepare(const PacketDest& dest) {
   entries_.reserve(dest.count);
   copies_.reserve(dest.count);

@@ -61,6 +61,9 @@ struct PacketView {
 /// its parts exceed its size, or its entries its data.
 Status read_packet(const std::byte* payload, std::size_t size, PacketView& view) noexcept;
 
+/// Changes a packet that was written: its lists need not be kept.
+void keep_no_lists(std::span<std::byte> packet) noexcept;
+
 /// How much of a receiver's part of a packet has been handed on.
 struct PartCursor {
   bool introduced = false;   ///< its introduction, if it has one

@@ -45,13 +45,18 @@ bool PairExchange::step(Run& run) noexcept {
   if (met_ && announced_) {
     if (gpu_ != nullptr) happened |= settle_gpu(run);
     if (sender_ != nullptr && sender_->done()) sent_ = send_total();
-    if (sending_ && sent_ < send_total() && sender_ == nullptr && link_->sending.is_next(run.exchange))
-      happened |= run.send_gpu && !exports() ? push_gpu(run) : push(run);
+    if (sends_now(run)) happened |= run.send_gpu && !exports() ? push_gpu(run) : push(run);
     if (receiving_ && !done_ && received_ < recv_total()) happened |= pull(run);
   }
   if (announced_ && sent()) link_->sending.leave(run.exchange);
   update_done(run);
   return happened;
+}
+
+/// Whether there is something to send, which no earlier exchange has to send before it.
+bool PairExchange::sends_now(const Run& run) const noexcept {
+  return !done_ && sending_ && sent_ < send_total() && sender_ == nullptr &&
+         link_->sending.is_next(run.exchange);
 }
 
 /// In place: whether this rank has sent so far ahead of what it has received that it waits.

@@ -106,6 +106,7 @@ class PairExchange {
   bool compare_sizes(Run& run, const transport::Announcement& theirs) noexcept;
   void choose_reach(Run& run, std::uint32_t abilities) noexcept;
   bool exports() const noexcept { return gpu_ != nullptr && gpu_->exports.has_value(); }
+  bool sends_now(const Run& run) const noexcept;
   bool leads_in_place(const Run& run) const noexcept;
   bool push(Run& run) noexcept;
   Status push_data(Run& run, std::span<std::byte> room) noexcept;

@@ -189,7 +189,8 @@ Status Relay::hand_out(HandingOut& out, int rank, std::span<const std::byte> pay
                        bool& happened, bool& whole) noexcept {
   do {
     Status status;
-    if (!std::exchange(out.read, true)) status = read(out, payload);
+    if (!out.read) status = read(out, payload);
+    out.read = status.ok();
     whole = status.ok() && hand_out(out, client, happened, status);
     if (!status.ok()) return {status.code(), text("from rank ", rank, ": ", status.message())};
     if (!whole) return {};
