@@ -64,13 +64,13 @@ struct Loops {
     }
   }
 
-  /// Blocks against contiguous memory, in the direction of kGather.
-  template <bool kGather>
+  /// Blocks against contiguous memory, in the direction of kGather. kFar: the memory is not in the cache.
+  template <bool kGather, bool kFar = false>
   static void linear(Position& at, Address flat, std::int64_t bytes, bool stream) {
     while (bytes > 0) {
       std::int64_t moved = 0;
       if (at.within == 0 && bytes >= at.walk.length()) {
-        moved = whole_runs<kGather>(at, flat, bytes, stream);
+        moved = whole_runs<kGather, kFar>(at, flat, bytes, stream);
       } else {
         moved = at.rest() < bytes ? at.rest() : bytes;
         const Address place = at.place();
@@ -83,7 +83,7 @@ struct Loops {
   }
 
   /// Returns the bytes of as many whole runs as one of the loops takes at once.
-  template <bool kGather>
+  template <bool kGather, bool kFar>
   static std::int64_t whole_runs(Position& at, Address flat, std::int64_t bytes, bool stream) {
     if (!at.walk.uniform()) {
       const std::int64_t before = at.walk.run();
@@ -96,7 +96,7 @@ struct Loops {
     if (const std::int64_t tiled = tile<kGather>(at, flat, bytes, stream)) return tiled;
     const std::int64_t fit = bytes / length;
     const std::int64_t n = fit < at.walk.span() ? fit : at.walk.span();
-    const Flat<Isa> line{flat, length};
+    const Flat<Isa, kFar> line{flat, length};
     if (at.walk.strided()) {
       rows<kGather>(at.walk.as_strided(), line, n, length, stream);
     } else {
@@ -121,9 +121,8 @@ struct Loops {
     return n * columns * length;
   }
 
-  template <bool kGather, class Places>
-  MPIX_KERNEL_INLINE void rows(Places places, Flat<Isa> line, std::int64_t n, std::int64_t length,
-                               bool stream) {
+  template <bool kGather, class Places, class Line>
+  MPIX_KERNEL_INLINE void rows(Places places, Line line, std::int64_t n, std::int64_t length, bool stream) {
     if constexpr (kGather) {
       R::move(line, places, n, length, stream);
     } else {
@@ -147,10 +146,10 @@ struct Loops {
   }
 
   /// Whether every run begins and ends with a line of the contiguous target.
-  static bool whole_lines(const Blocks& blocks, Address to, const Cursor& cursor) {
+  static bool whole_lines(const Blocks& blocks, Address to, std::int64_t within) {
     const auto line = static_cast<std::int64_t>(kLine);
     return blocks.form != Form::segments && blocks.run % line == 0 &&
-           (to - static_cast<Address>(cursor.within)) % kLine == 0;
+           (to - static_cast<Address>(within)) % kLine == 0;
   }
 
   /// Where the next `n` bytes lie, if they lie in one run that is found without dividing. Small messages live
@@ -288,19 +287,16 @@ struct Loops {
                                             std::size_t bytes, Stores stores) {
     Position from(base, blocks, cursor);
     const auto n = static_cast<std::int64_t>(bytes);
-    if (stores == Stores::cached) {
-      linear<true>(from, out, n, false);
-    } else {
-      flat(from, out, n, cursor);
-      Isa::fence();
-    }
+    into(out, from, n, stores == Stores::streaming);
+    if (stores == Stores::streaming) Isa::fence();
     cursor = from.cursor();
   }
 
-  /// Gather with streaming stores.
-  static void flat(Position& from, Address to, std::int64_t bytes, const Cursor& cursor) {
-    if (from.rest() >= bytes || from.walk.length() >= kDirectRun || whole_lines(from.blocks, to, cursor)) {
-      linear<true>(from, to, bytes, true);
+  /// Into contiguous memory.
+  static void into(Address to, Position& from, std::int64_t bytes, bool stream) {
+    if (!stream || from.rest() >= bytes || from.walk.length() >= kDirectRun ||
+        whole_lines(from.blocks, to, from.within)) {
+      linear<true>(from, to, bytes, stream);
     } else {
       assemble(from, to, bytes);
     }
@@ -322,11 +318,8 @@ struct Loops {
     Position to(target, target_blocks, target_cursor);
     Position from(source, source_blocks, source_cursor);
     const auto n = static_cast<std::int64_t>(bytes);
-    if (to.rest() >= n && stream) {
-      flat(from, to.place(), n, source_cursor);
-      to.advance(n);
-    } else if (to.rest() >= n) {
-      linear<true>(from, to.place(), n, false);
+    if (to.rest() >= n) {
+      into(to.place(), from, n, stream);
       to.advance(n);
     } else if (from.rest() >= n) {
       linear<false>(to, from.place(), n, stream);
@@ -343,7 +336,9 @@ struct Loops {
   static void between(Position& to, Position& from, std::int64_t bytes, bool stream) {
     alignas(kLine) std::byte stage[kTileStage];
     const Address place = address(stage);
-    const std::int64_t size = from.walk.transposed() || to.walk.transposed() ? kTileStage : kStage;
+    const bool transposed = from.walk.transposed() || to.walk.transposed();
+    const std::int64_t size = transposed ? kTileStage : kStage;
+    const std::int64_t direct = transposed ? kTileStage : kDirectRun;
     while (bytes > 0) {
       const std::int64_t common = to.rest() < from.rest() ? to.rest() : from.rest();
       std::int64_t n = 0;
@@ -353,6 +348,18 @@ struct Loops {
         n = common < bytes ? common : bytes;
         run(to.place(), from.place(), n, stream);
         to.advance(n);
+        from.advance(n);
+      } else if (to.rest() >= direct) {
+        n = to.rest() < bytes ? to.rest() : bytes;
+        if (stream) {
+          into(to.place(), from, n, true);
+        } else {
+          linear<true, true>(from, to.place(), n, false);
+        }
+        to.advance(n);
+      } else if (from.rest() >= direct) {
+        n = from.rest() < bytes ? from.rest() : bytes;
+        linear<false, true>(to, from.place(), n, stream);
         from.advance(n);
       } else {
         n = bytes < size ? bytes : size;

@@ -7,10 +7,11 @@
 
 namespace mpix::kernels::host {
 
-/// Rows one after another in contiguous memory, which is taken to be in the cache: nothing is prefetched.
-template <class Isa>
+/// Rows one after another in contiguous memory. Unless it is kFar it is taken to be in the cache: nothing is
+/// prefetched.
+template <class Isa, bool kFar>
 struct Flat {
-  static constexpr bool kPrefetched = false;
+  static constexpr bool kPrefetched = kFar;
   Address first;
   std::int64_t run;
 

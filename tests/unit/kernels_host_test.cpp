@@ -12,6 +12,7 @@ namespace mpix::kernels::testing {
 namespace {
 
 constexpr int kRounds = 250;
+constexpr int kLongRounds = 40;
 
 class KernelsHost : public ::testing::TestWithParam<const char*> {
  protected:
@@ -21,6 +22,7 @@ class KernelsHost : public ::testing::TestWithParam<const char*> {
     random_.seed(seed());
   }
 
+  void copy_and_compare(const Shape& to, const Shape& from, int round);
   Stores random_stores() { return pick(random_, 0, 1) == 0 ? Stores::cached : Stores::streaming; }
 
   const HostKernels* kernels_ = nullptr;
@@ -117,30 +119,44 @@ TEST_P(KernelsHost, ScattersWhatTheOracleScatters) {
   }
 }
 
+/// Copies in random cuts, and compares after each.
+void KernelsHost::copy_and_compare(const Shape& to, const Shape& from, int round) {
+  const Blocks to_blocks = to.view();
+  const Blocks from_blocks = from.view();
+  const std::string what = describe("copy to", to_blocks, round) + describe(" from", from_blocks, round);
+  const Buffer target(to, random_);
+  const Buffer source(from, random_);
+  std::vector<std::byte> want = copy_of(target.memory.bytes());
+  Cursor to_cursor, from_cursor;
+  std::int64_t done = 0;
+  for (const std::int64_t n : random_cuts(random_, target.bytes())) {
+    kernels_->copy(target.base, to_blocks, to_cursor, source.base, from_blocks, from_cursor,
+                   static_cast<std::size_t>(n), random_stores());
+    for (std::int64_t k = done; k < done + n; ++k) {
+      want[target.index(k)] = source.memory.bytes()[source.index(k)];
+    }
+    done += n;
+    expect_cursor(to_cursor, target.expanded.cursor_at(done), what);
+    expect_cursor(from_cursor, source.expanded.cursor_at(done), what);
+    ASSERT_NO_FATAL_FAILURE(expect_same(target.memory.bytes(), want, what));
+  }
+}
+
 TEST_P(KernelsHost, CopiesBetweenLayouts) {
   for (int round = 0; round < kRounds; ++round) {
     Shape to = random_shape(random_);
     Shape from = random_shape_of(random_, to.blocks.bytes);
     if (pick(random_, 0, 1) == 0) std::swap(to, from);
-    const Blocks to_blocks = to.view();
-    const Blocks from_blocks = from.view();
-    const std::string what = describe("copy to", to_blocks, round) + describe(" from", from_blocks, round);
-    const Buffer target(to, random_);
-    const Buffer source(from, random_);
-    std::vector<std::byte> want = copy_of(target.memory.bytes());
-    Cursor to_cursor, from_cursor;
-    std::int64_t done = 0;
-    for (const std::int64_t n : random_cuts(random_, target.bytes())) {
-      kernels_->copy(target.base, to_blocks, to_cursor, source.base, from_blocks, from_cursor,
-                     static_cast<std::size_t>(n), random_stores());
-      for (std::int64_t k = done; k < done + n; ++k) {
-        want[target.index(k)] = source.memory.bytes()[source.index(k)];
-      }
-      done += n;
-      expect_cursor(to_cursor, target.expanded.cursor_at(done), what);
-      expect_cursor(from_cursor, source.expanded.cursor_at(done), what);
-      ASSERT_NO_FATAL_FAILURE(expect_same(target.memory.bytes(), want, what));
-    }
+    ASSERT_NO_FATAL_FAILURE(copy_and_compare(to, from, round));
+  }
+}
+
+TEST_P(KernelsHost, CopiesBetweenLongRunsAndShortOnes) {
+  for (int round = 0; round < kLongRounds; ++round) {
+    Shape to = random_long_runs(random_);
+    Shape from = random_shape_of(random_, to.blocks.bytes);
+    if (pick(random_, 0, 1) == 0) std::swap(to, from);
+    ASSERT_NO_FATAL_FAILURE(copy_and_compare(to, from, round));
   }
 }
 

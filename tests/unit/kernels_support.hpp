@@ -239,6 +239,23 @@ inline Shape random_shape(Random& random) {
   }
 }
 
+/// A few runs, most of which are as long as many of another shape; a whole number of 32-byte runs.
+inline Shape random_long_runs(Random& random) {
+  Shape shape;
+  Blocks& b = shape.blocks;
+  b.form = Form::segments;
+  b.nruns = pick(random, 1, 4);
+  std::int64_t place = 0;
+  for (std::int64_t i = 0; i < b.nruns; ++i) {
+    const std::int64_t length = 32 * pick(random, 1, pick(random, 0, 1) == 0 ? 500 : 5000);
+    shape.offsets.push_back(place);
+    shape.lengths.push_back(length);
+    place += length + pick(random, 1, 80);
+    b.bytes += length;
+  }
+  return shape;
+}
+
 /// A matrix by columns of exactly `bytes` bytes; of no runs where these do not divide.
 inline Shape transpose_of(Random& random, std::int64_t bytes) {
   Shape shape;
