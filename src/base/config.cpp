@@ -93,6 +93,14 @@ std::string get_bytes(std::int64_t value) {
   return text(value);
 }
 
+bool set_streaming(std::optional<std::int64_t>& member, std::string_view value) {
+  std::int64_t bytes = 0;
+  const bool automatic = value == "auto";
+  if (!automatic && !set_bytes(bytes, value, 0)) return false;
+  member = automatic ? std::nullopt : std::optional(bytes);
+  return true;
+}
+
 bool set_seconds(double& member, std::string_view value) {
   double number = 0;
   std::string_view rest;
@@ -126,9 +134,11 @@ std::vector<ConfigRow> general_rows() {
        "full: compare all sizes before every exchange and look for overlapping receive blocks", false,
        [](Config& c, View v) { return set_named(kChecks, c.check, v); },
        [](const Config& c) { return get_named(kChecks, c.check); }},
-      {"streaming", "bytes", "4M", "size of a rank's exchange from which receives are stored past the caches",
-       true, [](Config& c, View v) { return set_bytes(c.streaming, v, 0); },
-       [](const Config& c) { return get_bytes(c.streaming); }},
+      {"streaming", "auto|bytes", "auto",
+       "bytes received in an exchange from which a rank stores them past the caches; auto: from 1M on, where "
+       "that was faster in exchanges before",
+       true, [](Config& c, View v) { return set_streaming(c.streaming, v); },
+       [](const Config& c) { return c.streaming ? get_bytes(*c.streaming) : "auto"; }},
       {"kernels", "auto|avx512|avx2|portable", "auto", "inner loops on the host", false,
        [](Config& c, View v) { return set_kernels(c.kernels, v); },
        [](const Config& c) { return c.kernels; }},

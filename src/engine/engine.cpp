@@ -19,6 +19,19 @@ constexpr auto kLongestPause = std::chrono::seconds(1);
 constexpr std::int64_t kIdleInterval = 4;
 constexpr std::int64_t kClockInterval = 64;
 
+/// For a sentence that says where received data is stored.
+const char* describe(plan::StoreRule rule) noexcept {
+  switch (rule) {
+    case plan::StoreRule::cached:
+      return "received data goes to the caches";
+    case plan::StoreRule::streaming:
+      return "received data is stored past the caches (MPIX_LAYOUT_STREAMING)";
+    case plan::StoreRule::measured:
+      break;
+  }
+  return "received data goes to the caches or past them, as was faster before";
+}
+
 }  // namespace
 
 Engine::Engine(Context context, Config config, Surroundings surroundings, std::unique_ptr<Relay> relay)
@@ -77,9 +90,7 @@ void Engine::log_choice(const BoundPlan& bound) const {
   const plan::Plan& plan = bound.plan;
   log::info("exchange of ", plan.send_bytes, " bytes out and ", plan.recv_bytes, " in with ", near,
             " ranks by shared memory and ", bound.links.size() - static_cast<std::size_t>(near),
-            " by the network; ", plan.in_place ? "in place; " : "",
-            plan.streaming ? "received data is stored past the caches (MPIX_LAYOUT_STREAMING)"
-                           : "received data goes to the caches");
+            " by the network; ", plan.in_place ? "in place; " : "", describe(plan.stores));
   if (relay_ == nullptr) return;
   std::int64_t total = 0, unique = 0, aggregated = 0;
   for (const NodeRoute& route : bound.routes) {
@@ -129,7 +140,8 @@ Buffers Engine::buffers_of(const BoundPlan& bound, const void* sendbuf, void* re
 
 Exchange* Engine::start(std::shared_ptr<const BoundPlan> plan, PlanLayouts layouts, const void* sendbuf,
                         void* recvbuf, OnStream on_stream) {
-  const Buffers buffers = buffers_of(*plan, sendbuf, recvbuf);
+  Buffers buffers = buffers_of(*plan, sendbuf, recvbuf);
+  buffers.storing = store_choices_.next(plan->plan);
   if (spare_.empty()) spare_.push_back(std::make_unique<Exchange>(context_));
   active_.reserve(active_.size() + 1);
   Exchange* const exchange = spare_.back().get();
@@ -161,6 +173,7 @@ void Engine::finish(Exchange* exchange) noexcept {
                                   [&](const Active& a) { return a.exchange.get() == exchange; });
   if (found == active_.end()) return;
   if (relay_ != nullptr && log::enabled(log::Level::info)) log_load(*exchange);
+  if (exchange->error().ok()) store_choices_.note(exchange->storing());
   exchange->release();
   if (spare_.size() < kSpareExchanges) spare_.push_back(std::move(found->exchange));
   active_.erase(found);

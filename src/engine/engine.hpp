@@ -96,6 +96,7 @@ class Engine final : RelayClient {
   std::vector<std::unique_ptr<Exchange>> spare_;
   std::vector<std::pair<PlanKey, std::shared_ptr<const BoundPlan>>> recent_;  // most recently used first
   Clock::time_point last_check_{};
+  StoreChoices store_choices_;
   bool load_logged_ = false;
   Status transport_error_;
 };

@@ -34,7 +34,7 @@ void Exchange::start(std::uint64_t number, std::shared_ptr<const BoundPlan> plan
   run_.recv_gpu = buffers.recv_gpu;
   run_.reused = bound_->reused;
   run_.open = on_stream_.mark == nullptr;
-  run_.stores = bound_->plan.streaming ? kernels::Stores::streaming : kernels::Stores::cached;
+  run_.storing = buffers.storing;
   deserted_ = false;
   senders_.clear();
   senders_.reserve(bound_->routes.size());
@@ -69,7 +69,7 @@ void Exchange::start_self() {
                                     ", which expects ", expects, " bytes from it")});
   else if (!bound_->plan.in_place)
     bytes = sends;
-  self_.start(bytes, bound_->self_repeats.get());
+  self_.start(bytes);
 }
 
 bool Exchange::progress() noexcept {

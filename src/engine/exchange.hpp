@@ -22,7 +22,6 @@ struct BoundPlan {
   std::vector<int> route_of;      ///< of each of plan.pairs; -1 for none
   /// What a pair of this node sends, equal bytes once, where that pays; one for each of plan.pairs, or none.
   std::vector<std::unique_ptr<const plan::NodeSend>> repeats;
-  std::unique_ptr<const plan::NodeSend> self_repeats;  ///< likewise what the rank has for itself
   // Guarded by the engine's lock, as what executes the plan is:
   mutable Mirrors mirrors;
   mutable bool reused = true;  ///< has been executed before, or is made for that: peers keep lists of it
@@ -34,6 +33,7 @@ struct Buffers {
   const std::byte* send = nullptr;
   std::byte* recv = nullptr;
   GpuSide send_gpu, recv_gpu;
+  Storing storing;  ///< into the receive buffer
 };
 
 /// The layouts that a plan refers to, kept alive while it may be executed.
@@ -73,6 +73,7 @@ class Exchange {
   /// What went wrong first; meaningful once done.
   const Status& error() const noexcept { return run_.error; }
   const Traffic& traffic() const noexcept { return run_.traffic; }
+  const Storing& storing() const noexcept { return run_.storing; }
   void count_forwarded(std::int64_t bytes) noexcept { run_.traffic.forwarded += bytes; }
   void count_helped(std::int64_t bytes) noexcept { run_.traffic.helped += bytes; }
   /// What the GPUs' queues have done since the start, given what they have done in all.

@@ -211,8 +211,9 @@ bool PairExchange::pull_data(Run& run, const ChunkView& view) noexcept {
     if (sent_ + saved() == received_ && !save_ahead(run, bytes)) return true;
     bytes = std::min(bytes, sent_ + saved() - received_);  // not over what is yet to be sent
   }
+  const StoreTimer timer(run.storing, received_);
   run.context->kernels->scatter(run.recv_base, *pair_->recv, recv_cursor_, view.payload + chunk_done_,
-                                static_cast<std::size_t>(bytes), run.stores);
+                                static_cast<std::size_t>(bytes), run.storing.stores);
   received_ += bytes;
   chunk_done_ += bytes;
   if (chunk_done_ == view.header.bytes) finish_chunk();
@@ -222,11 +223,12 @@ bool PairExchange::pull_data(Run& run, const ChunkView& view) noexcept {
 bool PairExchange::pull_descriptor(Run& run, const ChunkView& view) noexcept {
   Status status = reading_ == nullptr ? open_reading(run, view) : Status();
   if (status.ok()) {
+    const StoreTimer timer(run.storing, received_);
     std::int64_t bytes = std::min(view.header.bytes - chunk_done_, kSlice);
     Reading& from = *reading_;
     if (from.header.place.reach == Reach::mapped)
       run.context->kernels->copy(run.recv_base, *pair_->recv, recv_cursor_, from.base, from.header.blocks,
-                                 from.cursor, static_cast<std::size_t>(bytes), run.stores);
+                                 from.cursor, static_cast<std::size_t>(bytes), run.storing.stores);
     else
       status = attach_copy(from.header.place.pid, {run.recv_base, *pair_->recv, recv_cursor_},
                            {from.base, from.header.blocks, from.cursor}, bytes, bytes);
@@ -275,15 +277,15 @@ bool PairExchange::take(Run& run, std::span<const PacketEntry> entries, const st
     return true;
   }
   if (run.recv_gpu) return take_gpu(run, entries, data);
+  const StoreTimer timer(run.storing, received_);
   try {
+    PieceScatter pieces(*run.context->kernels, run.recv_base, *pair_->recv, data, run.storing.stores);
     for (const PacketEntry& entry : entries) {
       if (!expects(entry)) {
         stray_ += entry.bytes;
         continue;
       }
-      kernels::Cursor cursor = places_.cursor(*pair_->recv, entry.offset);
-      run.context->kernels->scatter(run.recv_base, *pair_->recv, cursor, data + entry.data, entry.bytes,
-                                    run.stores);
+      pieces.add(places_.cursor(*pair_->recv, entry.offset), entry.data, entry.bytes);
       received_ += entry.bytes;
     }
   } catch (const std::exception&) {

@@ -14,6 +14,7 @@
 #include "engine/gpu_side.hpp"
 #include "engine/packet.hpp"
 #include "engine/receive_places.hpp"
+#include "engine/store_choices.hpp"
 #include "plan/plan.hpp"
 
 namespace mpix::engine {
@@ -28,10 +29,10 @@ struct Run {
   std::uint64_t exchange = 0;
   const std::byte* send_base = nullptr;
   std::byte* recv_base = nullptr;
-  GpuSide send_gpu, recv_gpu;  ///< where the buffers are a GPU's
-  bool reused = false;         ///< see BoundPlan
-  bool open = true;            ///< false until a stream has come to the exchange: nothing may begin
-  kernels::Stores stores = kernels::Stores::cached;
+  GpuSide send_gpu, recv_gpu;            ///< where the buffers are a GPU's
+  bool reused = false;                   ///< see BoundPlan
+  bool open = true;                      ///< false until a stream has come to the exchange: nothing may begin
+  Storing storing;                       ///< of what is received
   std::unique_ptr<PacketWriter> writer;  ///< of packets for one rank; made when it is needed
   /// Where the send buffer lies for peers that can map it; looked up once, if a long message is sent.
   std::optional<std::optional<memory::SharedPlace>> shared_place;

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
-/// Positions in blocks that are not visited in order.
+/// Bytes that are not received in order.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <vector>
 
 #include "kernels/blocks.hpp"
+#include "kernels/host.hpp"
 
 namespace mpix::engine {
 
@@ -18,6 +20,36 @@ class ReceivePlaces {
 
  private:
   std::vector<std::int64_t> ends_;  // of segments, in listing order
+};
+
+/// Scatters many short pieces into one receive buffer by few calls of the kernels, which then know what comes
+/// next: they fetch it ahead, and wait for stores past the caches once. All is in place when it is destroyed.
+class PieceScatter {
+ public:
+  PieceScatter(const kernels::HostKernels& kernels, std::byte* target, const kernels::Blocks& blocks,
+               const std::byte* source, kernels::Stores stores) noexcept
+      : kernels_(kernels), target_(target), blocks_(blocks), source_(source), stores_(stores) {}
+  ~PieceScatter() { flush(); }
+  PieceScatter(const PieceScatter&) = delete;
+  PieceScatter& operator=(const PieceScatter&) = delete;
+
+  /// `bytes` bytes, `from` bytes from the source's begin, go where `to` says.
+  void add(kernels::Cursor to, std::int64_t from, std::int64_t bytes) noexcept;
+
+ private:
+  static constexpr std::size_t kMost = 512;
+
+  void flush() noexcept;
+
+  const kernels::HostKernels& kernels_;
+  std::byte* const target_;
+  const kernels::Blocks& blocks_;
+  const std::byte* const source_;
+  const kernels::Stores stores_;
+  // Pieces that wait, all of one length:
+  std::int64_t length_ = 0;
+  std::size_t pieces_ = 0;
+  std::array<std::int64_t, kMost> to_, from_;
 };
 
 }  // namespace mpix::engine

@@ -63,7 +63,7 @@ bool worthwhile(const plan::NodeSend& send, Route route) noexcept {
 }
 
 /// Where runs are shorter, lists of the places that they go to cost more than is saved.
-constexpr std::int64_t kShortestRepeat = 2048;
+constexpr std::int64_t kShortestRepeat = 384;
 constexpr std::int64_t kLeastRepeats = 64 << 10;
 
 /// What a rank sends to one of its node, equal bytes once; null where that does not pay.
@@ -206,7 +206,6 @@ void Engine::add_lanes(NodeRoute& route, const Config& config) {
 }
 
 void Engine::add_repeats(BoundPlan& bound) const {
-  bound.self_repeats = find_repeats(bound.plan.self.send);
   for (std::size_t i = 0; i < bound.links.size(); ++i) {
     const transport::Channel& channel = *bound.links[i]->channel;
     if (!channel.same_node() || channel.chunk_limit() < kMinPacketRoom) continue;

@@ -23,12 +23,9 @@ device::Queue* common_queue(const Run& run) noexcept {
 
 }  // namespace
 
-void SelfCopy::start(std::int64_t bytes, const plan::NodeSend* repeats) noexcept {
+void SelfCopy::start(std::int64_t bytes) noexcept {
   left_ = bytes;
   send_ = recv_ = {};
-  repeats_ = repeats;
-  range_ = 0;
-  places_ = {};
   ticket_ = 0;
   pieces_.clear();
 }
@@ -36,36 +33,17 @@ void SelfCopy::start(std::int64_t bytes, const plan::NodeSend* repeats) noexcept
 bool SelfCopy::step(Run& run, bool idle) noexcept {
   if (common_queue(run) != nullptr) return copy_by_gpu(run);
   if (run.send_gpu || run.recv_gpu) return copy_by_pieces(run);
-  if (!idle) return false;
-  return repeats_ != nullptr ? copy_repeats(run, kSlice) : copy(run, kSlice);
+  return idle && copy(run);
 }
 
-bool SelfCopy::copy(Run& run, std::int64_t most) noexcept {
-  const std::int64_t bytes = std::min(most, left_);
+bool SelfCopy::copy(Run& run) noexcept {
+  const std::int64_t bytes = std::min(kSlice, left_);
   const plan::Pair& self = run.plan->self;
+  const StoreTimer timer(run.storing, run.traffic.self);
   run.context->kernels->copy(run.recv_base, *self.recv, recv_, run.send_base, *self.send, send_,
-                             static_cast<std::size_t>(bytes), run.stores);
+                             static_cast<std::size_t>(bytes), run.storing.stores);
   left_ -= bytes;
   run.traffic.self += bytes;
-  return true;
-}
-
-/// Range by range, so that each is read once.
-bool SelfCopy::copy_repeats(Run& run, std::int64_t most) noexcept {
-  const plan::NodeSend& send = *repeats_;
-  for (std::int64_t done = 0; done < most && left_ > 0; ++range_) {
-    const auto range = static_cast<std::size_t>(range_);
-    for (std::int64_t d = send.first[range]; d < send.first[range + 1]; ++d) {
-      kernels::Cursor to =
-          places_.cursor(*run.plan->self.recv, send.deliveries[static_cast<std::size_t>(d)].offset);
-      run.context->kernels->scatter(run.recv_base, *run.plan->self.recv, to,
-                                    run.send_base + send.offsets[range],
-                                    static_cast<std::size_t>(send.lengths[range]), run.stores);
-      done += send.lengths[range];
-      left_ -= send.lengths[range];
-      run.traffic.self += send.lengths[range];
-    }
-  }
   return true;
 }
 
@@ -137,7 +115,7 @@ bool SelfCopy::advance(Run& run, Piece& piece) noexcept {
     piece.scattered = *ticket;
   } else {
     run.context->kernels->scatter(run.recv_base, *run.plan->self.recv, recv_, piece.memory.get(), size,
-                                  run.stores);
+                                  run.storing.stores);
   }
   piece.scattering = true;
   return true;

@@ -12,8 +12,8 @@ namespace mpix::engine {
 
 class SelfCopy {
  public:
-  /// Begins to copy `bytes` bytes; `repeats`: equal bytes once, or null.
-  void start(std::int64_t bytes, const plan::NodeSend* repeats) noexcept;
+  /// Begins to copy `bytes` bytes.
+  void start(std::int64_t bytes) noexcept;
   bool done() const noexcept { return left_ == 0 && pieces_.empty() && ticket_ == 0; }
   /// Copies a part; returns whether anything happened. `idle`: there is nothing else to do for the host.
   bool step(Run& run, bool idle) noexcept;
@@ -31,8 +31,7 @@ class SelfCopy {
     bool scattering = false;
   };
 
-  bool copy(Run& run, std::int64_t most) noexcept;
-  bool copy_repeats(Run& run, std::int64_t most) noexcept;
+  bool copy(Run& run) noexcept;
   bool copy_by_gpu(Run& run) noexcept;
   bool copy_by_pieces(Run& run) noexcept;
   bool gather_piece(Run& run) noexcept;
@@ -40,9 +39,6 @@ class SelfCopy {
 
   std::int64_t left_ = 0;
   kernels::Cursor send_, recv_;
-  const plan::NodeSend* repeats_ = nullptr;
-  std::int64_t range_ = 0;  // of repeats_
-  ReceivePlaces places_;
   device::Ticket ticket_ = 0;  // of the copy that a GPU does by itself
   std::vector<Piece> pieces_;
 };

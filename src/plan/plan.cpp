@@ -39,6 +39,11 @@ std::optional<std::size_t> Plan::pair_with(int peer) const noexcept {
   return static_cast<std::size_t>(found - pairs.begin());
 }
 
+StoreRule store_rule(std::int64_t bytes, const Config& config) {
+  if (!config.streaming) return bytes >= kMeasuredStores ? StoreRule::measured : StoreRule::cached;
+  return bytes >= *config.streaming ? StoreRule::streaming : StoreRule::cached;
+}
+
 Plan make_plan(int rank, const Layout& send, const Layout& recv, bool in_place, const Config& config) {
   Plan plan;
   plan.rank = rank;
@@ -56,7 +61,7 @@ Plan make_plan(int rank, const Layout& send, const Layout& recv, bool in_place, 
   plan.send_lb = send.true_lb();
   plan.send_ub = send.true_ub();
   plan.recv_lb = recv.true_lb();
-  plan.streaming = plan.recv_bytes >= config.streaming;
+  plan.stores = store_rule(plan.recv_bytes, config);
   return plan;
 }
 

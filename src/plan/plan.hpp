@@ -19,6 +19,11 @@ struct Pair {
   const kernels::Blocks* recv = nullptr;
 };
 
+/// How received data is stored: through the caches, past them, or as was faster in exchanges before.
+enum class StoreRule { cached, streaming, measured };
+/// Bytes that a rank receives from which stores are measured, where the configuration does not say.
+inline constexpr std::int64_t kMeasuredStores = std::int64_t{1} << 20;
+
 /// Does not own the layouts: whoever executes the plan keeps them alive.
 struct Plan {
   int rank = 0;
@@ -28,7 +33,7 @@ struct Plan {
   std::int64_t send_bytes = 0, recv_bytes = 0;
   std::int64_t send_lb = 0, send_ub = 0;  ///< what the send layout touches, relative to the buffer
   std::int64_t recv_lb = 0;               ///< likewise the receive layout's first byte
-  bool streaming = false;                 ///< receives exceed the caches: store past them
+  StoreRule stores = StoreRule::cached;   ///< of what is received
 
   std::int64_t memory() const noexcept;
   /// Which of `pairs` is that with `peer`. O(log pairs).

@@ -1,19 +1,23 @@
 // SPDX-License-Identifier: BSD-3-Clause
-/// The choice between writing staging memory through the caches and past them, from made-up costs.
-#include "transport/shm/stores.hpp"
+/// The choice between writing memory through the caches and past them, from made-up costs.
+#include "memory/stores.hpp"
 
 #include <gtest/gtest.h>
 
-namespace mpix::transport::shm {
+#include <string>
+
+namespace mpix::memory {
 namespace {
 
+constexpr TrialSchedule kTrials{
+    .period = 256, .longest = 256, .trial = 5, .verdict = 16, .every = 256, .warm = 2};
 constexpr std::size_t kBytes = 256 << 10;
 
 /// A sender and a receiver whose copies take these many nanoseconds, by way.
 struct Pair {
   std::array<std::uint64_t, kWays> nanoseconds;
-  WayChooser chooser;
-  CostMeter meter;
+  WayChooser chooser{kTrials};
+  CostMeter meter{kTrials};
 
   /// Sends `chunks` chunks and returns how many of them went past the caches.
   unsigned send(unsigned chunks) {
@@ -28,17 +32,17 @@ struct Pair {
 };
 
 TEST(Stores, NearPairsUseTheCaches) {
-  Pair pair{{40'000, 60'000}, {}, {}};
+  Pair pair{{40'000, 60'000}};
   EXPECT_LE(pair.send(4096), 4096U / 40);
 }
 
 TEST(Stores, FarPairsGoPastThem) {
-  Pair pair{{170'000, 60'000}, {}, {}};
+  Pair pair{{170'000, 60'000}};
   EXPECT_GE(pair.send(4096), 4096U - 4096U / 40 - 16);
 }
 
 TEST(Stores, PairsThatMoveAreNoticed) {
-  Pair pair{{40'000, 60'000}, {}, {}};
+  Pair pair{{40'000, 60'000}};
   pair.send(1024);
   pair.nanoseconds = {170'000, 60'000};
   pair.send(512);
@@ -49,14 +53,47 @@ TEST(Stores, PairsThatMoveAreNoticed) {
 }
 
 TEST(Stores, NothingIsChosenBeforeBothAreKnown) {
-  WayChooser chooser;
+  WayChooser chooser(kTrials);
   unsigned streamed = 0;
   for (int i = 0; i < 256; ++i) streamed += chooser.next({1000, 0}) == Way::streaming;
   EXPECT_EQ(streamed, 5U);  // the trial
 }
 
+constexpr TrialSchedule kShort{
+    .period = 8, .longest = 16, .trial = 2, .verdict = 2, .every = 1, .first = 6, .warm = 1};
+
+/// The next choices, one letter each.
+std::string choices(WayChooser& chooser, const Costs& costs, int many) {
+  std::string all;
+  while (many-- > 0) all += chooser.next(costs) == Way::streaming ? 's' : 'c';
+  return all;
+}
+
+TEST(Stores, WorkBeginsWithTheFavourite) {
+  WayChooser chooser(kShort, Way::streaming);
+  EXPECT_EQ(choices(chooser, {0, 2000}, 2), "ss");
+  EXPECT_EQ(choices(chooser, {1000, 2000}, 4), "cccc") << "the trial, and what it has shown";
+}
+
+TEST(Stores, TrialsThatChangeNothingBecomeRare) {
+  WayChooser chooser(kShort, Way::streaming);
+  const std::string period = "cc" + std::string(14, 's');
+  EXPECT_EQ(choices(chooser, {2000, 1000}, 2 + 16 + 16), "ss" + period + period);
+}
+
+TEST(Stores, AFavouriteThatBecomesSlowIsLeftAtOnce) {
+  WayChooser chooser(kShort, Way::streaming);
+  EXPECT_EQ(choices(chooser, {1000, 1000}, 6), "ssccss");
+  EXPECT_EQ(choices(chooser, {1000, 1200}, 7), "ccccccs") << "and a new period begins";
+}
+
+TEST(Stores, NoiseChangesNothing) {
+  WayChooser chooser(kShort, Way::streaming);
+  EXPECT_EQ(choices(chooser, {900, 1000}, 6), "ssccss");
+}
+
 TEST(Stores, FirstChunksOfAWayDoNotCount) {
-  CostMeter meter;
+  CostMeter meter(kTrials);
   meter.note(Way::streaming, 1, kBytes);
   meter.note(Way::streaming, 1, kBytes);
   EXPECT_EQ(meter.cost(Way::streaming), 0U);
@@ -67,7 +104,7 @@ TEST(Stores, FirstChunksOfAWayDoNotCount) {
 }
 
 TEST(Stores, AnInterruptedChunkWeighsLittle) {
-  CostMeter meter;
+  CostMeter meter(kTrials);
   for (int i = 0; i < 8; ++i) meter.note(Way::cached, 100'000, 100'000);
   meter.note(Way::cached, 100'000'000, 100'000);
   EXPECT_LE(meter.cost(Way::cached), 2500U);
@@ -76,4 +113,4 @@ TEST(Stores, AnInterruptedChunkWeighsLittle) {
 }
 
 }  // namespace
-}  // namespace mpix::transport::shm
+}  // namespace mpix::memory

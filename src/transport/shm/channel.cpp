@@ -3,11 +3,11 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <chrono>
 #include <csignal>
 #include <cstdio>
 #include <utility>
 
+#include "base/clock.hpp"
 #include "base/text.hpp"
 
 namespace mpix::transport::shm {
@@ -15,11 +15,6 @@ namespace {
 
 /// Chunks from this size on are measured and may be written past the caches.
 constexpr std::size_t kMeasured = 8 << 10;
-
-std::uint64_t now() noexcept {
-  const auto time = std::chrono::steady_clock::now().time_since_epoch();
-  return static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::nanoseconds>(time).count());
-}
 
 /// Whether the process has ended but was not yet waited for.
 bool is_zombie(pid_t pid) {
@@ -70,7 +65,7 @@ std::span<std::byte> ShmChannel::chunk_begin(std::size_t want, By writer) noexce
   if (!parts_.own_staging.acquire(open.slot)) return {};
   if (writer == By::host) {
     way_ = open.way = want >= kMeasured ? chooser_.next(costs()) : Way::cached;
-    open.began = now();
+    open.began = nanoseconds();
   }
   open_[opened_++] = open;
   return {parts_.own_staging.slot(open.slot), std::min(want, parts_.own_staging.slot_bytes())};
@@ -85,9 +80,9 @@ ShmChannel::Open ShmChannel::close(const std::byte* room) noexcept {
 }
 
 /// Of writing here and reading there together, where both are known.
-Costs ShmChannel::costs() const noexcept {
-  Costs sum{};
-  for (std::size_t way = 0; way < kWays; ++way) {
+memory::Costs ShmChannel::costs() const noexcept {
+  memory::Costs sum{};
+  for (std::size_t way = 0; way < memory::kWays; ++way) {
     const std::uint32_t write = writing_.cost(static_cast<Way>(way));
     const std::uint32_t read = parts_.outbox->costs[way].load(std::memory_order_relaxed);
     if (write != 0 && read != 0) sum[way] = write + read;
@@ -102,7 +97,7 @@ Status ShmChannel::chunk_commit(const std::byte* room, const Chunk& chunk) noexc
   descriptor.slot = open.slot;
   descriptor.way = open.way;
   if (open.began != 0 && chunk.payload != Payload::descriptor && chunk.payload_bytes >= kMeasured)
-    writing_.note(open.way, now() - open.began, chunk.payload_bytes);
+    writing_.note(open.way, nanoseconds() - open.began, chunk.payload_bytes);
   descriptor.sequence.store(++descriptors_sent_, std::memory_order_release);
   return {};
 }
@@ -123,7 +118,7 @@ const ChunkView* ShmChannel::chunk(std::size_t ahead, By reader) noexcept {
     return nullptr;
   chunk_.header = descriptor.chunk;
   chunk_.payload = parts_.peer_staging.slot(descriptor.slot);
-  read_began_ = reader == By::host ? now() : 0;
+  read_began_ = reader == By::host ? nanoseconds() : 0;
   return &chunk_;
 }
 
@@ -131,7 +126,7 @@ void ShmChannel::pop_chunk() noexcept {
   const Descriptor& descriptor = parts_.inbox->descriptors[descriptors_read_ % kDescriptors];
   if (read_began_ != 0 && descriptor.chunk.payload != Payload::descriptor &&
       descriptor.chunk.payload_bytes >= kMeasured) {
-    reading_.note(descriptor.way, now() - read_began_, descriptor.chunk.payload_bytes);
+    reading_.note(descriptor.way, nanoseconds() - read_began_, descriptor.chunk.payload_bytes);
     parts_.inbox->costs[static_cast<std::size_t>(descriptor.way)].store(reading_.cost(descriptor.way),
                                                                         std::memory_order_relaxed);
   }

@@ -9,11 +9,15 @@
 
 #include "memory/regions.hpp"
 #include "memory/staging.hpp"
+#include "memory/stores.hpp"
 #include "transport/shm/mailbox.hpp"
-#include "transport/shm/stores.hpp"
 #include "transport/transport.hpp"
 
 namespace mpix::transport::shm {
+
+/// A trial of the other way, in chunks. The receiver has told what it cost by the time of the verdict.
+inline constexpr memory::TrialSchedule kTrials{
+    .period = 256, .longest = 256, .trial = 5, .verdict = 16, .every = 256, .warm = 2};
 
 /// What a channel works on; the mappings are kept alive by it.
 struct ChannelParts {
@@ -68,7 +72,7 @@ class ShmChannel final : public Channel {
     std::uint64_t began = 0;  // in nanoseconds; 0 where it is not measured
   };
 
-  Costs costs() const noexcept;
+  memory::Costs costs() const noexcept;
   Open close(const std::byte* room) noexcept;
 
   ChannelParts parts_;
@@ -77,8 +81,8 @@ class ShmChannel final : public Channel {
   std::array<Open, kDescriptors> open_;
   std::size_t opened_ = 0;
   Way way_ = Way::cached;  // of the room that was opened last
-  WayChooser chooser_;
-  CostMeter writing_, reading_;
+  memory::WayChooser chooser_{kTrials};
+  memory::CostMeter writing_{kTrials}, reading_{kTrials};
   std::uint64_t read_began_ = 0;  // in nanoseconds; 0 where it is not measured
   AnnouncementView announcement_;
   ChunkView chunk_;

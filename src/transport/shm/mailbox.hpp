@@ -7,10 +7,12 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "transport/shm/stores.hpp"
+#include "memory/stores.hpp"
 #include "transport/transport.hpp"
 
 namespace mpix::transport::shm {
+
+using memory::Way;
 
 inline constexpr std::size_t kLine = 64;
 inline constexpr std::uint64_t kEntries = 8;      ///< unread announcements of a pair
@@ -44,7 +46,7 @@ struct Mailbox {
   Descriptor descriptors[kDescriptors];
   alignas(kLine) std::atomic<std::uint64_t> read_entries;      ///< by the receiver
   alignas(kLine) std::atomic<std::uint64_t> read_descriptors;  ///< by the receiver
-  std::atomic<std::uint32_t> costs[kWays];  ///< of reading chunks, measured by the receiver
+  std::atomic<std::uint32_t> costs[memory::kWays];  ///< of reading chunks, measured by the receiver
   alignas(kLine) std::byte note[kNoteBytes];
   std::atomic<std::uint32_t> note_bytes;  ///< set once the note has been written
 };

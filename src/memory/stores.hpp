@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/// Chooses whether memory is written through the caches or past them, from what earlier writing has cost.
+///
+/// Which is faster depends on what no topology tells: whether another core, or the application, has the lines
+/// in a cache, how much of the last cache is left to this process by its neighbours, and how a processor
+/// treats stores past the caches to lines that are in one. Processes and virtual processors migrate, too. So
+/// both are tried now and then while there is work.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+
+namespace mpix::memory {
+
+enum class Way : std::uint32_t { cached, streaming };
+inline constexpr std::size_t kWays = 2;
+
+/// Picoseconds a byte of each way, by Way; 0: not known.
+using Costs = std::array<std::uint32_t, kWays>;
+
+/// When the way that is not the favourite is tried, in pieces of work.
+struct TrialSchedule {
+  unsigned period = 1;   ///< at its beginning there is a trial
+  unsigned longest = 1;  ///< to which the period is doubled while trials change nothing
+  unsigned trial = 0;    ///< pieces of a trial
+  unsigned verdict = 0;  ///< when in the period costs are compared: late enough that the trial's are known
+  unsigned every = 1;    ///< after how many pieces again
+  unsigned first = 0;    ///< where in the period the work begins
+  unsigned warm = 0;     ///< pieces of one way before they count: they find what the other way has left
+};
+
+/// Mean cost of pieces of work, recent ones weighing more.
+class CostMeter {
+ public:
+  explicit CostMeter(const TrialSchedule& schedule) noexcept : warm_(schedule.warm) {}
+  /// One piece was written.
+  void note(Way way, std::uint64_t nanoseconds, std::size_t bytes) noexcept;
+  std::uint32_t cost(Way way) const noexcept { return costs_[static_cast<std::size_t>(way)]; }
+  const Costs& costs() const noexcept { return costs_; }
+
+ private:
+  unsigned warm_;
+  Costs costs_{};
+  Way last_ = Way::cached;
+  unsigned alike_ = 0;
+};
+
+/// The writer's choice.
+class WayChooser {
+ public:
+  explicit WayChooser(const TrialSchedule& schedule, Way favourite = Way::cached) noexcept
+      : schedule_(schedule), favourite_(favourite), period_(schedule.period), position_(schedule.first) {}
+  /// The way of the next piece. `costs`: of all who are concerned together, of each way that is known.
+  Way next(const Costs& costs) noexcept;
+
+ private:
+  void judge(const Costs& costs) noexcept;
+
+  TrialSchedule schedule_;
+  Way favourite_;
+  unsigned period_;
+  unsigned position_;  // in the period
+};
+
+}  // namespace mpix::memory
