@@ -33,17 +33,18 @@ Config with_info(Config config, MPI_Info info) {
 }
 
 /// The local half of planning.
-std::shared_ptr<PlanState> make_plan(const std::shared_ptr<Communicator>& communicator, const LayoutRef& send,
-                                     const LayoutRef& recv, MPI_Info info) {
-  auto state = std::make_shared<PlanState>();
-  state->communicator = communicator;
-  state->layouts = {send, recv};
-  engine::Engine& engine = communicator->engine();
-  const Config config = with_info(engine.config(), info);
+void bind(PlanState& state, const Config& config, bool forced) {
+  engine::Engine& engine = state.communicator->engine();
+  const mpix::Layout &send = *state.layouts.send, &recv = *state.layouts.recv;
   const std::lock_guard guard(engine.lock());
-  state->bound = engine.bind(*send, *recv, false, config);
-  state->bound_in_place = engine.bind(*recv, *recv, true, config);
-  return state;
+  state.bound = engine.bind(send, recv, false, config, forced);
+  state.bound_in_place = engine.bind(recv, recv, true, config, forced);
+}
+
+/// Whether the plan's configuration forces forwarding on any rank. Collective where that matters.
+bool any_forces(Communicator& communicator, const Config& config) {
+  return communicator.engine().forwards() &&
+         any_agrees(communicator.own_comm(), mpix::forces_forwarding(config.route));
 }
 
 /// Runs `body`; its failure on any rank becomes one on all.
@@ -141,7 +142,9 @@ int MPIX_Alltoallv_layout_init(MPIX_Layout sendlayout, MPIX_Layout recvlayout, M
   return guarded(comm, [&]() -> Status {
     const auto begin = std::chrono::steady_clock::now();
     const std::shared_ptr<Communicator>& communicator = Communicator::get(comm);
-    std::shared_ptr<PlanState> state;
+    auto state = std::make_shared<PlanState>();
+    state->communicator = communicator;
+    Config config;
     together(*communicator, [&] {
       require(plan, "plan");
       *plan = MPIX_LAYOUT_PLAN_NULL;
@@ -149,8 +152,11 @@ int MPIX_Alltoallv_layout_init(MPIX_Layout sendlayout, MPIX_Layout recvlayout, M
       const LayoutRef& recv = layout_of(recvlayout, "recvlayout");
       check_peers(*communicator, *send, "sendlayout");
       check_peers(*communicator, *recv, "recvlayout");
-      state = make_plan(communicator, send, recv, info);
+      config = with_info(communicator->engine().config(), info);
+      state->layouts = {send, recv};
     });
+    const bool forced = any_forces(*communicator, config);
+    together(*communicator, [&] { bind(*state, config, forced); });
     if (communicator->checks_sizes())
       check_fully(*communicator, *state->layouts.send, *state->layouts.recv);
     else

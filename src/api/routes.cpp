@@ -116,6 +116,7 @@ void add_forwarding(Routes& routes, MPI_Comm comm, const topology::Node& node) {
   routes.nodes = plan::NodeMap(node_numbers(comm, node));
   routes.packet_network = make_network(comm);
   routes.devices_differ = devices_differ(node);
+  routes.forced = any_agrees(comm, forces_forwarding(Process::get().config().route));
   routes.packet_node = std::move(packets);
   routes.board = std::move(board);
 }

@@ -26,6 +26,7 @@ struct Routes {
   std::unique_ptr<memory::Board> board;
   plan::NodeMap nodes;
   bool devices_differ = false;  ///< between ranks of this node
+  bool forced = false;          ///< any rank forwards even short messages
 
   /// The transport that reaches `peer`.
   transport::Transport& to(int peer) const;

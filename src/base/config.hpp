@@ -16,6 +16,10 @@ namespace mpix {
 enum class Check { basic, full };
 enum class Choice { off, automatic, on };
 enum class Route { automatic, direct, forward, aggregate };
+/// Whether even short messages go through forwarders.
+constexpr bool forces_forwarding(Route route) noexcept {
+  return route == Route::forward || route == Route::aggregate;
+}
 enum class Progress { automatic, hook, poll, thread };
 
 /// Values in force, one member for each row of config_table().

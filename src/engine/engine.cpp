@@ -60,7 +60,7 @@ std::shared_ptr<const BoundPlan> Engine::bind(const Layout& send, const Layout& 
       std::find_if(recent_.begin(), recent_.end(), [&](const auto& entry) { return entry.first == key; });
   if (known == recent_.end()) {
     if (recent_.size() == kRecentPlans) recent_.pop_back();
-    recent_.insert(recent_.begin(), {key, bind(send, recv, in_place, config_)});
+    recent_.insert(recent_.begin(), {key, bind(send, recv, in_place, config_, false)});
     recent_.front().second->reused = false;
   } else {
     std::rotate(recent_.begin(), known, known + 1);
@@ -70,7 +70,7 @@ std::shared_ptr<const BoundPlan> Engine::bind(const Layout& send, const Layout& 
 }
 
 std::shared_ptr<const BoundPlan> Engine::bind(const Layout& send, const Layout& recv, bool in_place,
-                                              const Config& config) {
+                                              const Config& config, bool forced) {
   auto bound = std::make_shared<BoundPlan>();
   bound->config = config;
   bound->plan = plan::make_plan(context_.rank, send, recv, in_place, config);
@@ -78,6 +78,7 @@ std::shared_ptr<const BoundPlan> Engine::bind(const Layout& send, const Layout& 
   for (const plan::Pair& pair : bound->plan.pairs) bound->links.push_back(&link(pair.peer));
   bound->lingers = relay_ != nullptr;
   if (relay_ != nullptr && !in_place) add_routes(*bound);
+  if (relay_ != nullptr) bound->expects = expectation(*bound, forced);
   if (!in_place) add_repeats(*bound);
   log_choice(*bound);
   return bound;
@@ -147,6 +148,7 @@ Exchange* Engine::start(std::shared_ptr<const BoundPlan> plan, PlanLayouts layou
   Exchange* const exchange = spare_.back().get();
   exchange->start(++exchanges_, std::move(plan), std::move(layouts), buffers, std::move(on_stream),
                   gpu_queues_.traffic());
+  if (relay_ != nullptr) relay_->expects(exchanges_, exchange->expects());
   active_.push_back({std::move(spare_.back()), {}, {}, false});
   spare_.pop_back();
   take_packets();

@@ -32,9 +32,9 @@ class Engine final : RelayClient {
   /// The plan of two layouts of this communicator, from the recently used ones if it is there. Throws Error
   /// where a peer cannot be reached.
   std::shared_ptr<const BoundPlan> bind(const Layout& send, const Layout& recv, bool in_place);
-  /// A plan with a configuration of its own, not kept.
+  /// A plan with a configuration of its own, not kept. `forced`: on any rank it forces forwarding.
   std::shared_ptr<const BoundPlan> bind(const Layout& send, const Layout& recv, bool in_place,
-                                        const Config& config);
+                                        const Config& config, bool forced);
 
   /// Starts an exchange; the pointer is valid until finish(). Throws Error where a GPU's buffer cannot be
   /// used.
@@ -52,6 +52,8 @@ class Engine final : RelayClient {
   void check_stalled() noexcept;
   bool idle() const noexcept { return active_.empty(); }
   const Config& config() const noexcept { return config_; }
+  /// Whether exchanges may go through forwarders, on all ranks alike.
+  bool forwards() const noexcept { return relay_ != nullptr; }
 
  private:
   using Clock = std::chrono::steady_clock;
@@ -70,6 +72,7 @@ class Engine final : RelayClient {
   Buffers buffers_of(const BoundPlan& plan, const void* sendbuf, void* recvbuf);
   void add_routes(BoundPlan& bound);
   void add_lanes(NodeRoute& route, const Config& config);
+  std::uint32_t expectation(const BoundPlan& bound, bool forced) const;
   void add_repeats(BoundPlan& bound) const;
   void take_packets() noexcept;
   bool progress_relay() noexcept;

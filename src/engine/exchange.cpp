@@ -138,7 +138,7 @@ bool Exchange::sent() const noexcept {
 }
 
 bool Exchange::lingering() const noexcept {
-  return bound_->lingers && !deserted_ && !run_.context->relay->node_finished(run_.exchange);
+  return bound_->lingers && !deserted_ && !run_.context->relay->unneeded(run_.exchange);
 }
 
 void Exchange::desert(const Status& status) noexcept {

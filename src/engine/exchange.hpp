@@ -25,7 +25,8 @@ struct BoundPlan {
   // Guarded by the engine's lock, as what executes the plan is:
   mutable Mirrors mirrors;
   mutable bool reused = true;  ///< has been executed before, or is made for that: peers keep lists of it
-  bool lingers = false;        ///< on all ranks alike: exchanges end on all ranks of a node together
+  bool lingers = false;        ///< on all ranks alike: an exchange does not end before Relay::unneeded
+  std::uint32_t expects = 0;   ///< where it lingers, see Relay::expects
 };
 
 /// What Exchange::start needs to know of the two buffers.
@@ -65,6 +66,8 @@ class Exchange {
   /// This rank has nothing more to send to other nodes.
   bool sent() const noexcept;
   std::uint64_t number() const noexcept { return run_.exchange; }
+  /// See Relay::expects.
+  std::uint32_t expects() const noexcept { return bound_->expects; }
   /// Takes what a packet of `source` has for this rank.
   Taken take(int source, const PacketDest& dest, std::span<const PacketEntry> entries,
              const std::byte* data) noexcept;

@@ -11,6 +11,7 @@
 #include "base/text.hpp"
 #include "engine/attach_copy.hpp"
 #include "engine/node_sender.hpp"
+#include "engine/relay.hpp"
 
 namespace mpix::engine {
 namespace {
@@ -324,12 +325,19 @@ void PairExchange::update_done(Run& run) noexcept {
   if (done_ || !announced_ || !met_) return;
   if (sending_ && sent_ < send_total()) return;
   if (receiving_ && received_ < recv_total()) return;
-  if (unwanted_ > 0) return;
+  if (unwanted_ > 0 && !forwarders_may_be_gone(run)) return;
   if (drain_target_ > 0 && channel().chunks_drained() < drain_target_) return;
   if (gpu_ != nullptr && !gpu_->idle()) return;
   if (!channel().flushed()) return;  // in packets: the sender has seen to that
   link_->living.leave(run.exchange);
   done_ = true;
+}
+
+/// Whether ranks of this node may have left the exchange because it receives little. What a rank forwards to
+/// it all the same, from a larger message that is refused, may then come late, and is dropped.
+bool PairExchange::forwarders_may_be_gone(const Run& run) const noexcept {
+  const Relay* const relay = run.context->relay;
+  return relay != nullptr && relay->no_packets_come(run.exchange);
 }
 
 void PairExchange::abandon(const Run& run) noexcept {

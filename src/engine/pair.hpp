@@ -125,6 +125,7 @@ class PairExchange {
   void give_up(Run& run) noexcept;
   void finish_chunk() noexcept;
   void update_done(Run& run) noexcept;
+  bool forwarders_may_be_gone(const Run& run) const noexcept;
 
   // Where a side is a GPU's: gpu_pair.cpp.
   GpuPair* gpu(Run& run) noexcept;

@@ -82,13 +82,34 @@ void Relay::idle(std::uint64_t exchange) noexcept {
   desk_->idle(exchange);
 }
 
-bool Relay::node_finished(std::uint64_t exchange) noexcept {
+void Relay::expects(std::uint64_t exchange, std::uint32_t bytes) noexcept {
+  auto& mine = parts_.board->line(self_).expects[exchange % memory::Board::kExpectations];
+  mine.store(exchange << 32 | bytes, std::memory_order_release);
+}
+
+bool Relay::unneeded(std::uint64_t exchange) noexcept {
+  return (no_packets_come(exchange) || all_finished(exchange)) && (!desk_ || desk_->flushed());
+}
+
+/// A rank that is so far ahead that it has overwritten what it expected here leaves the question open.
+bool Relay::no_packets_come(std::uint64_t exchange) const noexcept {
+  std::uint64_t bytes = 0;
+  for (std::size_t local = 0; local < seen_finished_.size(); ++local) {
+    const auto& told = parts_.board->line(local).expects[exchange % memory::Board::kExpectations];
+    const std::uint64_t expects = told.load(std::memory_order_acquire);
+    if (expects >> 32 != (exchange & UINT32_MAX)) return false;
+    bytes += expects & UINT32_MAX;
+  }
+  return bytes < static_cast<std::uint64_t>(kLeastForwarded);
+}
+
+bool Relay::all_finished(std::uint64_t exchange) noexcept {
   for (std::size_t local = 0; local < seen_finished_.size(); ++local) {
     if (seen_finished_[local] >= exchange) continue;
     seen_finished_[local] = parts_.board->line(local).finished.load(std::memory_order_acquire);
     if (seen_finished_[local] < exchange) return false;
   }
-  return !desk_ || desk_->flushed();
+  return true;
 }
 
 int Relay::awaited(std::uint64_t exchange) const noexcept {

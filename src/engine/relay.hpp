@@ -4,7 +4,7 @@
 /// of one communicator. Packets have channels of their own, apart from those of PairExchange.
 ///
 /// A rank is needed as long as any rank of its node may still wait for packets, so an exchange ends on all
-/// ranks of a node together: see node_finished.
+/// ranks of a node together, unless the node receives so little that no packets come: see unneeded.
 #pragma once
 
 #include <cstdint>
@@ -32,7 +32,15 @@ struct RelayParts {
   transport::Transport* node = nullptr;  ///< for packets inside the node; null where the rank is alone there
   std::string devices;                   ///< that this rank uses between nodes, in words
   bool devices_differ = false;           ///< from those of another rank of the node
+  bool forced = false;                   ///< any rank of the communicator forwards even short messages
 };
+
+/// Fewer bytes for a node are never forwarded, unless a rank is configured to do so or the node has
+/// kFewestAggregated ranks. All ranks rely on it.
+inline constexpr std::int64_t kLeastForwarded = 32 << 10;
+inline constexpr std::size_t kFewestAggregated = 8;
+/// Relay::expects: the rank needs the others of its node until it has finished.
+inline constexpr std::uint32_t kNeedsNode = UINT32_MAX;
 
 /// What became of a packet's part for a rank of its own.
 enum class Taken {
@@ -63,6 +71,7 @@ class Relay {
   int node() const noexcept { return node_; }
   const std::string& devices() const noexcept { return parts_.devices; }
   bool devices_differ() const noexcept { return parts_.devices_differ; }
+  bool forced() const noexcept { return parts_.forced; }
   /// Packets to `rank` on another node. Throws Error (peer, no_memory).
   transport::Channel& network_channel(int rank);
   /// In which the exchanges send by it.
@@ -73,14 +82,20 @@ class Relay {
 
   /// This rank takes packets of this exchange and all before it, whoever sends them.
   void takes(std::uint64_t exchange) noexcept;
+  /// This rank begins an exchange in which it gets at most `bytes` from any one rank of another node, or
+  /// kNeedsNode.
+  void expects(std::uint64_t exchange, std::uint32_t bytes) noexcept;
   /// This rank has nothing left to do for itself in this exchange and all before it.
   void finished(std::uint64_t exchange) noexcept;
   /// This rank has sent what it has for other nodes in this exchange and all before it.
   void idle(std::uint64_t exchange) noexcept;
   /// Where it leaves errands to idle ranks of its node; null where it is alone there.
   ErrandDesk* desk() noexcept { return desk_ ? &*desk_ : nullptr; }
-  /// Whether every rank of the node has finished, and all that this rank has sent for others has left it.
-  bool node_finished(std::uint64_t exchange) noexcept;
+  /// Whether no rank of the node needs this one any more in the exchange: all have finished, or all have
+  /// begun and no packets come, and what this rank has sent for others has left it.
+  bool unneeded(std::uint64_t exchange) noexcept;
+  /// Whether all ranks of the node have begun the exchange and together expect less than is forwarded.
+  bool no_packets_come(std::uint64_t exchange) const noexcept;
   /// The rank of the node whose end of the exchange is awaited, for messages; -1 for none.
   int awaited(std::uint64_t exchange) const noexcept;
 
@@ -108,6 +123,7 @@ class Relay {
     HandingOut announced, arrived;  // packets that come with announcements, and as chunks
   };
 
+  bool all_finished(std::uint64_t exchange) noexcept;
   Source& source(int rank);
   Status greet(bool& happened);
   Status take_network(Source& from, RelayClient& client, bool& happened) noexcept;

@@ -10,7 +10,7 @@ namespace mpix::engine {
 namespace {
 
 /// Less to gain is not worth handing rows on inside the receiving node.
-constexpr std::int64_t kLeastGain = 32 << 10;
+constexpr std::int64_t kLeastGain = kLeastForwarded;
 constexpr std::int64_t kLeastGainShare = 5;  // of the unique bytes: one fifth
 /// Shorter lanes are joined.
 constexpr std::int64_t kShortestLane = 64 << 10;
@@ -80,7 +80,6 @@ std::unique_ptr<const plan::NodeSend> find_repeats(const kernels::Blocks* blocks
 /// A packet for a node saves a message for each of its ranks and costs handing each of them its part. Seen
 /// over TCP to pay from 8 ranks and up to 512 bytes for each; with fewer or longer messages direct is as
 /// good.
-constexpr std::size_t kFewestAggregated = 8;
 constexpr std::int64_t kMostAggregated = 512;
 
 /// Whether one message for all ranks of a node costs less than one for each.
@@ -203,6 +202,21 @@ void Engine::add_lanes(NodeRoute& route, const Config& config) {
   const std::int64_t least_helped = config.helpers == Choice::on ? kShortestLane : kLeastHelped;
   if (helpers && own_ranks > 1 && bytes >= least_helped)
     route.helper_targets = find_helper_targets(own_ranks, nodes.ranks(route.node));
+}
+
+/// See Relay::expects. Less than all bytes of a node is forwarded, so what one rank gets from another bounds
+/// its share of that. Errands may be left to a rank only while it is there.
+std::uint32_t Engine::expectation(const BoundPlan& bound, bool forced) const {
+  const plan::NodeMap& nodes = relay_->nodes();
+  const auto has_helpers = [](const NodeRoute& route) { return !route.helper_targets.empty(); };
+  if (forced || relay_->forced() || nodes.ranks(relay_->node()).size() >= kFewestAggregated ||
+      std::any_of(bound.routes.begin(), bound.routes.end(), has_helpers))
+    return kNeedsNode;
+  std::int64_t most = 0;
+  for (const plan::Pair& pair : bound.plan.pairs)
+    if (pair.recv != nullptr && nodes.node_of(pair.peer) != relay_->node())
+      most = std::max(most, pair.recv->bytes);
+  return static_cast<std::uint32_t>(std::min<std::int64_t>(most, kNeedsNode));
 }
 
 void Engine::add_repeats(BoundPlan& bound) const {

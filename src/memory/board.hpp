@@ -26,6 +26,9 @@ class Board {
     hopeless,  ///< it cannot be done, nor others after it
   };
 
+  /// Exchanges of which a rank says what it expects: this one and those before it.
+  static constexpr std::size_t kExpectations = 8;
+
   /// One rank's line. Exchanges are numbered from 1; numbers only grow.
   struct alignas(64) Line {
     std::atomic<std::uint64_t> takes;  ///< packets of this and all earlier exchanges
@@ -34,6 +37,9 @@ class Board {
     std::atomic<std::uint64_t> bell;  ///< rung for every packet that is left for the rank
     std::atomic<std::uint64_t>
         idle;  ///< in this and all earlier ones it has sent what it has for other nodes
+    /// Bytes that the rank expects in an exchange, see Relay::expects; of exchange n at n % kExpectations,
+    /// the low half of n in the upper half.
+    std::atomic<std::uint64_t> expects[kExpectations];
     std::atomic<std::uint64_t> attaches;  ///< not 0: it can read all ranks' memory by cross-memory attach
     struct {
       std::atomic<Errand> state;

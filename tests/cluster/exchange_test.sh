@@ -97,6 +97,8 @@ mpi_test 2 2,3 exchange forward
 MPIX_LAYOUT_HELPERS=on mpi_test 4 3,1,2,2 exchange forward
 mpi_test 4 3,1,2,2 requests forward
 mpi_test 4 2 plans auto
+mpi_test 2 3,5 leaving auto
+mpi_test 2 3,5 mismatch auto
 mpi_test 2 3,2 mismatch forward --size 5
 mpi_test 2 2,3 exchange aggregate
 mpi_test 4 3,1,2,2 requests aggregate

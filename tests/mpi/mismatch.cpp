@@ -145,6 +145,28 @@ MPI_TEST(one_of_them_zero_in_a_request, {.sizes = {2, 3}}) {
   expect_usable(t);
 }
 
+/// The sender's bytes go through the ranks of the receiver's node, which do not expect any, and may have
+/// left.
+MPI_TEST(much_where_little_is_expected, {.sizes = {3, 5, 8}}) {
+  const Mismatch m{.sender = t.size - 1, .receiver = 1, .bytes = 0, .sent = 40 * 50000, .expected = 500};
+  std::vector<ByteMap> send(static_cast<std::size_t>(t.size)), recv(send.size());
+  if (t.rank == m.sender) send[1].assign(40, {0, 50000});
+  if (t.rank == m.receiver) recv.back() = {{0, 500}};
+  Layouts layouts;
+  layouts.send = side_of_maps(std::move(send), "much");
+  layouts.recv = side_of_maps(std::move(recv), "little");
+  Buffers buffers(t, layouts);
+  for (int round = 0; round < 3; ++round) {
+    const int code = run(t.comm, layouts, buffers);
+    if (concerns(t, m))
+      expect_mismatch(m, code, "much");
+    else
+      OK(code);
+    buffers.verify_outside("much");
+    expect_usable(t);
+  }
+}
+
 /// A rank's own send and receive layouts may disagree too.
 MPI_TEST(with_itself) {
   std::vector<ByteMap> send(static_cast<std::size_t>(t.size)), recv(send.size());
