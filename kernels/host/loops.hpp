@@ -22,6 +22,8 @@ struct Loops {
   static constexpr std::int64_t kTileStage = 65536;
   /// From here on runs are moved directly even if their lengths or their alignment differ.
   static constexpr std::int64_t kDirectRun = 2048;
+  /// From here on a run of one side is as good as contiguous memory, against short runs of the other.
+  static constexpr std::int64_t kLongRun = 16384;
 
   /// A single run of fewer bytes is written by ordinary stores whatever was asked for.
   static constexpr std::size_t kFencedRun = 1024;
@@ -96,7 +98,7 @@ struct Loops {
     if (const std::int64_t tiled = tile<kGather>(at, flat, bytes, stream)) return tiled;
     const std::int64_t fit = bytes / length;
     const std::int64_t n = fit < at.walk.span() ? fit : at.walk.span();
-    const Flat<Isa, kFar> line{flat, length};
+    const Flat<Isa, kFar> line{flat, length, n};
     if (at.walk.strided()) {
       rows<kGather>(at.walk.as_strided(), line, n, length, stream);
     } else {
@@ -334,11 +336,9 @@ struct Loops {
 
   /// Two layouts, neither of which is contiguous here.
   static void between(Position& to, Position& from, std::int64_t bytes, bool stream) {
-    alignas(kLine) std::byte stage[kTileStage];
-    const Address place = address(stage);
     const bool transposed = from.walk.transposed() || to.walk.transposed();
     const std::int64_t size = transposed ? kTileStage : kStage;
-    const std::int64_t direct = transposed ? kTileStage : kDirectRun;
+    const std::int64_t direct = transposed ? kTileStage : kLongRun;
     while (bytes > 0) {
       const std::int64_t common = to.rest() < from.rest() ? to.rest() : from.rest();
       std::int64_t n = 0;
@@ -363,11 +363,17 @@ struct Loops {
         from.advance(n);
       } else {
         n = bytes < size ? bytes : size;
-        linear<true>(from, place, n, false);
-        linear<false>(to, place, n, stream);
+        staged(to, from, n, stream);
       }
       bytes -= n;
     }
+  }
+
+  /// At most kTileStage bytes by way of the first-level cache.
+  [[gnu::noinline]] static void staged(Position& to, Position& from, std::int64_t bytes, bool stream) {
+    alignas(kLine) std::byte stage[kTileStage];
+    linear<true>(from, address(stage), bytes, false);
+    linear<false>(to, address(stage), bytes, stream);
   }
 
   /// Whether both stand at whole runs of one length, and tiles have nothing to offer.

@@ -14,12 +14,13 @@ struct Flat {
   static constexpr bool kPrefetched = kFar;
   Address first;
   std::int64_t run;
+  std::int64_t count;
 
   [[gnu::always_inline]] Address at(std::int64_t i) const {
     return first + static_cast<Address>(i) * static_cast<Address>(run);
   }
-  Address ahead(std::int64_t i) const { return at(i); }
-  std::int64_t known() const { return INT64_MAX; }
+  Address ahead(std::int64_t i) const { return at(!kFar || i < count ? i : count - 1); }
+  std::int64_t known() const { return kFar ? count : INT64_MAX; }
 };
 
 /// `count` rows a stride apart, the row after them at `next`.

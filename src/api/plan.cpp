@@ -33,7 +33,7 @@ Config with_info(Config config, MPI_Info info) {
 }
 
 /// The local half of planning.
-void bind(PlanState& state, const Config& config, bool forced) {
+void bind_plan(PlanState& state, const Config& config, bool forced) {
   engine::Engine& engine = state.communicator->engine();
   const mpix::Layout &send = *state.layouts.send, &recv = *state.layouts.recv;
   const std::lock_guard guard(engine.lock());
@@ -142,8 +142,7 @@ int MPIX_Alltoallv_layout_init(MPIX_Layout sendlayout, MPIX_Layout recvlayout, M
   return guarded(comm, [&]() -> Status {
     const auto begin = std::chrono::steady_clock::now();
     const std::shared_ptr<Communicator>& communicator = Communicator::get(comm);
-    auto state = std::make_shared<PlanState>();
-    state->communicator = communicator;
+    std::shared_ptr<PlanState> state;
     Config config;
     together(*communicator, [&] {
       require(plan, "plan");
@@ -153,10 +152,12 @@ int MPIX_Alltoallv_layout_init(MPIX_Layout sendlayout, MPIX_Layout recvlayout, M
       check_peers(*communicator, *send, "sendlayout");
       check_peers(*communicator, *recv, "recvlayout");
       config = with_info(communicator->engine().config(), info);
+      state = std::make_shared<PlanState>();
+      state->communicator = communicator;
       state->layouts = {send, recv};
     });
     const bool forced = any_forces(*communicator, config);
-    together(*communicator, [&] { bind(*state, config, forced); });
+    together(*communicator, [&] { bind_plan(*state, config, forced); });
     if (communicator->checks_sizes())
       check_fully(*communicator, *state->layouts.send, *state->layouts.recv);
     else

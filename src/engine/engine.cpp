@@ -78,7 +78,7 @@ std::shared_ptr<const BoundPlan> Engine::bind(const Layout& send, const Layout& 
   for (const plan::Pair& pair : bound->plan.pairs) bound->links.push_back(&link(pair.peer));
   bound->lingers = relay_ != nullptr;
   if (relay_ != nullptr && !in_place) add_routes(*bound);
-  if (relay_ != nullptr) bound->expects = expectation(*bound, forced);
+  if (relay_ != nullptr) bound->most_from_one = most_from_one(*bound, forced);
   if (!in_place) add_repeats(*bound);
   log_choice(*bound);
   return bound;
@@ -142,13 +142,13 @@ Buffers Engine::buffers_of(const BoundPlan& bound, const void* sendbuf, void* re
 Exchange* Engine::start(std::shared_ptr<const BoundPlan> plan, PlanLayouts layouts, const void* sendbuf,
                         void* recvbuf, OnStream on_stream) {
   Buffers buffers = buffers_of(*plan, sendbuf, recvbuf);
-  buffers.storing = store_choices_.next(plan->plan);
+  buffers.storing = store_choices_.next(plan->plan, plan->reused ? &plan->store_trials : nullptr);
   if (spare_.empty()) spare_.push_back(std::make_unique<Exchange>(context_));
   active_.reserve(active_.size() + 1);
   Exchange* const exchange = spare_.back().get();
   exchange->start(++exchanges_, std::move(plan), std::move(layouts), buffers, std::move(on_stream),
                   gpu_queues_.traffic());
-  if (relay_ != nullptr) relay_->expects(exchanges_, exchange->expects());
+  if (relay_ != nullptr) relay_->tell_expected(exchanges_, exchange->plan().most_from_one);
   active_.push_back({std::move(spare_.back()), {}, {}, false});
   spare_.pop_back();
   take_packets();
@@ -175,11 +175,12 @@ void Engine::finish(Exchange* exchange) noexcept {
                                   [&](const Active& a) { return a.exchange.get() == exchange; });
   if (found == active_.end()) return;
   if (relay_ != nullptr && log::enabled(log::Level::info)) log_load(*exchange);
-  if (exchange->error().ok()) store_choices_.note(exchange->storing());
+  if (exchange->error().ok()) exchange->note_storing();
   exchange->release();
   if (spare_.size() < kSpareExchanges) spare_.push_back(std::move(found->exchange));
   active_.erase(found);
   take_packets();
+  if (relay_ != nullptr) tell_node();  // it may have ended before the first progress()
 }
 
 void Engine::wait(Exchange& exchange) noexcept {
@@ -231,17 +232,24 @@ bool Engine::progress_relay() noexcept {
   bool happened = false;
   take_packets();
   const Status status = relay_->progress(context_, *this, happened);
-  std::uint64_t through = exchanges_, idle = exchanges_;
   for (Active& active : active_) {
     if (!status.ok()) active.exchange->desert(status);
+    if (happened) active.stalled = false;
+  }
+  tell_node();
+  return happened;
+}
+
+/// Tells the ranks of the node up to which exchange this one has finished, and has nothing more to send.
+void Engine::tell_node() noexcept {
+  std::uint64_t through = exchanges_, idle = exchanges_;
+  for (const Active& active : active_) {
     const std::uint64_t before = active.exchange->number() - 1;
     if (!active.exchange->finished()) through = std::min(through, before);
     if (!active.exchange->sent()) idle = std::min(idle, before);
-    if (happened) active.stalled = false;
   }
   relay_->finished(through);
   relay_->idle(idle);
-  return happened;
 }
 
 Taken Engine::deliver(const PacketHeader& header, const PacketDest& dest,

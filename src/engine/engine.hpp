@@ -72,10 +72,11 @@ class Engine final : RelayClient {
   Buffers buffers_of(const BoundPlan& plan, const void* sendbuf, void* recvbuf);
   void add_routes(BoundPlan& bound);
   void add_lanes(NodeRoute& route, const Config& config);
-  std::uint32_t expectation(const BoundPlan& bound, bool forced) const;
+  std::uint32_t most_from_one(const BoundPlan& bound, bool forced) const;
   void add_repeats(BoundPlan& bound) const;
   void take_packets() noexcept;
   bool progress_relay() noexcept;
+  void tell_node() noexcept;
   Taken deliver(const PacketHeader& header, const PacketDest& dest, std::span<const PacketEntry> entries,
                 const std::byte* data) noexcept override;
   void forwarded(std::uint64_t exchange, std::int64_t bytes) noexcept override;

@@ -190,8 +190,11 @@ void Exchange::check_peers() noexcept {
 }
 
 std::string Exchange::awaited() const {
-  if (finished() && bound_->lingers)
-    return text("rank ", run_.context->relay->awaited(run_.exchange), ", on this node, to finish");
+  if (finished() && bound_->lingers) {
+    const int rank = run_.context->relay->awaited(run_.exchange);
+    return rank < 0 ? "other nodes to take what is sent to them"
+                    : text("rank ", rank, ", on this node, to finish");
+  }
   std::string all;
   for (std::size_t i = 0; i < live_.size() && i < kNamedPeers; ++i)
     all += (i > 0 ? ", " : "") + live_[i].awaited();

@@ -24,9 +24,10 @@ struct BoundPlan {
   std::vector<std::unique_ptr<const plan::NodeSend>> repeats;
   // Guarded by the engine's lock, as what executes the plan is:
   mutable Mirrors mirrors;
-  mutable bool reused = true;  ///< has been executed before, or is made for that: peers keep lists of it
-  bool lingers = false;        ///< on all ranks alike: an exchange does not end before Relay::unneeded
-  std::uint32_t expects = 0;   ///< where it lingers, see Relay::expects
+  mutable std::optional<StoreTrials> store_trials;
+  mutable bool reused = true;       ///< has been executed before, or is made for that: peers keep lists of it
+  bool lingers = false;             ///< on all ranks alike: an exchange does not end before Relay::unneeded
+  std::uint32_t most_from_one = 0;  ///< for Relay::tell_expected
 };
 
 /// What Exchange::start needs to know of the two buffers.
@@ -66,8 +67,7 @@ class Exchange {
   /// This rank has nothing more to send to other nodes.
   bool sent() const noexcept;
   std::uint64_t number() const noexcept { return run_.exchange; }
-  /// See Relay::expects.
-  std::uint32_t expects() const noexcept { return bound_->expects; }
+  const BoundPlan& plan() const noexcept { return *bound_; }
   /// Takes what a packet of `source` has for this rank.
   Taken take(int source, const PacketDest& dest, std::span<const PacketEntry> entries,
              const std::byte* data) noexcept;
@@ -76,7 +76,11 @@ class Exchange {
   /// What went wrong first; meaningful once done.
   const Status& error() const noexcept { return run_.error; }
   const Traffic& traffic() const noexcept { return run_.traffic; }
-  const Storing& storing() const noexcept { return run_.storing; }
+  /// Lets later exchanges learn from how this one, which is done, has stored what it received.
+  void note_storing() const noexcept {
+    const Storing& storing = run_.storing;
+    if (storing.trials != nullptr) storing.trials->note(storing.stores, storing.nanoseconds, storing.bytes);
+  }
   void count_forwarded(std::int64_t bytes) noexcept { run_.traffic.forwarded += bytes; }
   void count_helped(std::int64_t bytes) noexcept { run_.traffic.helped += bytes; }
   /// What the GPUs' queues have done since the start, given what they have done in all.

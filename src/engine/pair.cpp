@@ -118,8 +118,10 @@ Status PairExchange::push_packet(Run& run, std::span<std::byte> room) noexcept {
   PacketExtent extent;
   const PacketSource source{run.send_base, run.context->kernels};
   const PacketOrder order{{run.exchange, run.context->rank}, repeats_, INT64_MAX, stores};
-  if (Status status = run.writer->write(room, order, repeats_cursor_, source, extent); !status.ok())
+  if (Status status = run.writer->write(room, order, repeats_cursor_, source, extent); !status.ok()) {
+    channel().chunk_cancel(room.data());
     return status;
+  }
   const Chunk chunk{run.exchange, sent_, extent.delivered, Payload::packet,
                     static_cast<std::uint32_t>(extent.payload)};
   sent_ += extent.delivered;
@@ -170,7 +172,7 @@ bool PairExchange::drop_stale(const Run& run, const ChunkView& view) noexcept {
 }
 
 bool PairExchange::pull_packet(Run& run, const ChunkView& view) noexcept {
-  PacketView packet;
+  PacketView& packet = run.packet;
   Status status = read_packet(view.payload, view.header.payload_bytes, packet);
   if (status.ok() && packet.dests.size() != 1) status = {Code::internal, "a packet is for other ranks"};
   if (!status.ok()) {
@@ -224,16 +226,18 @@ bool PairExchange::pull_data(Run& run, const ChunkView& view) noexcept {
 bool PairExchange::pull_descriptor(Run& run, const ChunkView& view) noexcept {
   Status status = reading_ == nullptr ? open_reading(run, view) : Status();
   if (status.ok()) {
-    const StoreTimer timer(run.storing, received_);
     std::int64_t bytes = std::min(view.header.bytes - chunk_done_, kSlice);
     Reading& from = *reading_;
-    if (from.header.place.reach == Reach::mapped)
+    if (from.header.place.reach == Reach::mapped) {
+      const StoreTimer timer(run.storing, received_);
       run.context->kernels->copy(run.recv_base, *pair_->recv, recv_cursor_, from.base, from.header.blocks,
                                  from.cursor, static_cast<std::size_t>(bytes), run.storing.stores);
-    else
+      received_ += bytes;
+    } else {
       status = attach_copy(from.header.place.pid, {run.recv_base, *pair_->recv, recv_cursor_},
                            {from.base, from.header.blocks, from.cursor}, bytes, bytes);
-    received_ += bytes;
+      received_ += bytes;
+    }
     chunk_done_ += bytes;
   }
   if (!status.ok()) {

@@ -34,6 +34,7 @@ struct Run {
   bool open = true;                      ///< false until a stream has come to the exchange: nothing may begin
   Storing storing;                       ///< of what is received
   std::unique_ptr<PacketWriter> writer;  ///< of packets for one rank; made when it is needed
+  PacketView packet;                     ///< from a rank of the node, read last; kept for its memory
   /// Where the send buffer lies for peers that can map it; looked up once, if a long message is sent.
   std::optional<std::optional<memory::SharedPlace>> shared_place;
   Traffic traffic;

@@ -82,8 +82,8 @@ void Relay::idle(std::uint64_t exchange) noexcept {
   desk_->idle(exchange);
 }
 
-void Relay::expects(std::uint64_t exchange, std::uint32_t bytes) noexcept {
-  auto& mine = parts_.board->line(self_).expects[exchange % memory::Board::kExpectations];
+void Relay::tell_expected(std::uint64_t exchange, std::uint32_t bytes) noexcept {
+  auto& mine = parts_.board->line(self_).expected[exchange % memory::Board::kExpectations];
   mine.store(exchange << 32 | bytes, std::memory_order_release);
 }
 
@@ -95,12 +95,14 @@ bool Relay::unneeded(std::uint64_t exchange) noexcept {
 bool Relay::no_packets_come(std::uint64_t exchange) const noexcept {
   std::uint64_t bytes = 0;
   for (std::size_t local = 0; local < seen_finished_.size(); ++local) {
-    const auto& told = parts_.board->line(local).expects[exchange % memory::Board::kExpectations];
-    const std::uint64_t expects = told.load(std::memory_order_acquire);
-    if (expects >> 32 != (exchange & UINT32_MAX)) return false;
-    bytes += expects & UINT32_MAX;
+    const auto& line = parts_.board->line((self_ + local) % seen_finished_.size());
+    const std::uint64_t told =
+        line.expected[exchange % memory::Board::kExpectations].load(std::memory_order_acquire);
+    bytes += told & UINT32_MAX;
+    if (told >> 32 != (exchange & UINT32_MAX) || bytes >= static_cast<std::uint64_t>(kLeastForwarded))
+      return false;
   }
-  return bytes < static_cast<std::uint64_t>(kLeastForwarded);
+  return true;
 }
 
 bool Relay::all_finished(std::uint64_t exchange) noexcept {

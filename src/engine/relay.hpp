@@ -36,10 +36,10 @@ struct RelayParts {
 };
 
 /// Fewer bytes for a node are never forwarded, unless a rank is configured to do so or the node has
-/// kFewestAggregated ranks. All ranks rely on it.
+/// kFewestAggregated ranks. Ranks of other nodes rely on it: see Relay::no_packets_come.
 inline constexpr std::int64_t kLeastForwarded = 32 << 10;
 inline constexpr std::size_t kFewestAggregated = 8;
-/// Relay::expects: the rank needs the others of its node until it has finished.
+/// Relay::tell_expected: the rank needs the others of its node until it has finished.
 inline constexpr std::uint32_t kNeedsNode = UINT32_MAX;
 
 /// What became of a packet's part for a rank of its own.
@@ -84,7 +84,7 @@ class Relay {
   void takes(std::uint64_t exchange) noexcept;
   /// This rank begins an exchange in which it gets at most `bytes` from any one rank of another node, or
   /// kNeedsNode.
-  void expects(std::uint64_t exchange, std::uint32_t bytes) noexcept;
+  void tell_expected(std::uint64_t exchange, std::uint32_t bytes) noexcept;
   /// This rank has nothing left to do for itself in this exchange and all before it.
   void finished(std::uint64_t exchange) noexcept;
   /// This rank has sent what it has for other nodes in this exchange and all before it.

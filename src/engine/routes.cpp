@@ -9,8 +9,6 @@
 namespace mpix::engine {
 namespace {
 
-/// Less to gain is not worth handing rows on inside the receiving node.
-constexpr std::int64_t kLeastGain = kLeastForwarded;
 constexpr std::int64_t kLeastGainShare = 5;  // of the unique bytes: one fifth
 /// Shorter lanes are joined.
 constexpr std::int64_t kShortestLane = 64 << 10;
@@ -59,7 +57,7 @@ bool deliverable(const plan::NodeSend& send) noexcept {
 bool worthwhile(const plan::NodeSend& send, Route route) noexcept {
   if (route == Route::forward) return !send.lengths.empty();
   const std::int64_t gain = send.total_bytes - send.unique_bytes;
-  return gain >= kLeastGain && gain * kLeastGainShare >= send.unique_bytes;
+  return gain >= kLeastForwarded && gain * kLeastGainShare >= send.unique_bytes;
 }
 
 /// Where runs are shorter, lists of the places that they go to cost more than is saved.
@@ -204,9 +202,9 @@ void Engine::add_lanes(NodeRoute& route, const Config& config) {
     route.helper_targets = find_helper_targets(own_ranks, nodes.ranks(route.node));
 }
 
-/// See Relay::expects. Less than all bytes of a node is forwarded, so what one rank gets from another bounds
-/// its share of that. Errands may be left to a rank only while it is there.
-std::uint32_t Engine::expectation(const BoundPlan& bound, bool forced) const {
+/// For Relay::tell_expected. Less than all bytes of a node is forwarded, so what one rank gets from another
+/// bounds its share of that. Errands may be left to a rank only while it is there.
+std::uint32_t Engine::most_from_one(const BoundPlan& bound, bool forced) const {
   const plan::NodeMap& nodes = relay_->nodes();
   const auto has_helpers = [](const NodeRoute& route) { return !route.helper_targets.empty(); };
   if (forced || relay_->forced() || nodes.ranks(relay_->node()).size() >= kFewestAggregated ||

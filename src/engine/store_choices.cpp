@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "engine/store_choices.hpp"
 
-#include <unistd.h>
 #include <bit>
-#include <cstdio>
 
 namespace mpix::engine {
 namespace {
@@ -11,9 +9,15 @@ namespace {
 using kernels::Stores;
 using memory::Way;
 
-/// In exchanges. The first two are stored as guessed, of which the second counts.
-constexpr memory::TrialSchedule kTrials{
-    .period = 64, .longest = 1024, .trial = 2, .verdict = 2, .every = 1, .first = 62, .warm = 1};
+/// In exchanges, of which one may be interrupted.
+constexpr memory::TrialSchedule kTrials{.before = 2,
+                                        .trial = 2,
+                                        .verdict = 2,
+                                        .every = 1,
+                                        .period = 64,
+                                        .longest = 1024,
+                                        .warm = 1,
+                                        .least_of = 3};
 /// Bytes from which the guess is that the receive buffer is not in the caches.
 constexpr std::int64_t kGuessedPast = 4 << 20;
 
@@ -23,31 +27,35 @@ constexpr std::size_t width(std::int64_t bytes) noexcept {
 
 }  // namespace
 
-StoreChoices::Magnitude::Magnitude(Way guess) noexcept : chooser(kTrials, guess), meter(kTrials) {}
+StoreTrials::StoreTrials(Way guess) noexcept : chooser_(kTrials, guess), meter_(kTrials) {}
 
-Storing StoreChoices::next(const plan::Plan& plan) {
+Stores StoreTrials::next() noexcept {
+  return chooser_.next(meter_.costs()) == Way::streaming ? Stores::streaming : Stores::cached;
+}
+
+void StoreTrials::note(Stores stores, std::uint64_t nanoseconds, std::int64_t bytes) noexcept {
+  meter_.note(stores == Stores::streaming ? Way::streaming : Way::cached, nanoseconds,
+              static_cast<std::size_t>(bytes));
+}
+
+Storing StoreChoices::next(const plan::Plan& plan, std::optional<StoreTrials>* own) {
   Storing storing;
   if (plan.stores == plan::StoreRule::streaming) storing.stores = Stores::streaming;
   if (plan.stores != plan::StoreRule::measured) return storing;
-  const std::size_t magnitude = width(plan.recv_bytes) - width(plan::kMeasuredStores);
+  StoreTrials& alike = of_magnitude(plan.recv_bytes);
+  if (own != nullptr && !own->has_value()) own->emplace(alike.favourite());
+  storing.trials = own != nullptr ? &**own : &alike;
+  storing.stores = storing.trials->next();
+  return storing;
+}
+
+StoreTrials& StoreChoices::of_magnitude(std::int64_t bytes) {
+  const std::size_t magnitude = width(bytes) - width(plan::kMeasuredStores);
   while (magnitudes_.size() <= magnitude) {
     const std::int64_t least = plan::kMeasuredStores << magnitudes_.size();
     magnitudes_.emplace_back(least < kGuessedPast ? Way::cached : Way::streaming);
   }
-  Magnitude& here = magnitudes_[magnitude];
-  if (here.chooser.next(here.meter.costs()) == Way::streaming) storing.stores = Stores::streaming;
-  storing.magnitude = magnitude;
-  return storing;
-}
-
-void StoreChoices::note(const Storing& storing) noexcept {
-  if (!storing.magnitude) return;
-  if (getenv("TRD"))
-    fprintf(stderr, "TR %d mag %zu %s ns %lu bytes %ld\n", getpid(), *storing.magnitude,
-            storing.stores == Stores::streaming ? "S" : "c", storing.nanoseconds, storing.bytes);
-  magnitudes_[*storing.magnitude].meter.note(
-      storing.stores == Stores::streaming ? Way::streaming : Way::cached, storing.nanoseconds,
-      static_cast<std::size_t>(storing.bytes));
+  return magnitudes_[magnitude];
 }
 
 }  // namespace mpix::engine

@@ -3,8 +3,8 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <optional>
-#include <vector>
 
 #include "base/clock.hpp"
 #include "kernels/host.hpp"
@@ -13,10 +13,23 @@
 
 namespace mpix::engine {
 
+/// What exchanges that are alike have measured, and what follows for the next.
+class StoreTrials {
+ public:
+  explicit StoreTrials(memory::Way guess) noexcept;
+  memory::Way favourite() const noexcept { return chooser_.favourite(); }
+  kernels::Stores next() noexcept;
+  void note(kernels::Stores stores, std::uint64_t nanoseconds, std::int64_t bytes) noexcept;
+
+ private:
+  memory::WayChooser chooser_;
+  memory::CostMeter meter_;
+};
+
 /// How an exchange stores what it receives, and what that costs.
 struct Storing {
   kernels::Stores stores = kernels::Stores::cached;
-  std::optional<std::size_t> magnitude;  ///< where it is measured, of the exchange
+  StoreTrials* trials = nullptr;  ///< where it is measured, for which
   std::uint64_t nanoseconds = 0;
   std::int64_t bytes = 0;
 };
@@ -25,12 +38,12 @@ struct Storing {
 class StoreTimer {
  public:
   StoreTimer(Storing& storing, const std::int64_t& bytes) noexcept : storing_(storing), bytes_(bytes) {
-    if (!storing.magnitude) return;
+    if (!storing.trials) return;
     storing_.bytes -= bytes;
     storing_.nanoseconds -= nanoseconds();
   }
   ~StoreTimer() {
-    if (!storing_.magnitude) return;
+    if (!storing_.trials) return;
     storing_.bytes += bytes_;
     storing_.nanoseconds += nanoseconds();
   }
@@ -42,22 +55,19 @@ class StoreTimer {
   const std::int64_t& bytes_;
 };
 
-/// The exchanges of an engine, by the magnitude of what they receive.
+/// The exchanges of an engine: those of a plan that is executed again by themselves, others by the magnitude
+/// of what they receive.
 class StoreChoices {
  public:
-  /// For the next exchange of `plan`. Throws std::bad_alloc.
-  Storing next(const plan::Plan& plan);
-  /// An exchange is done, which has stored so.
-  void note(const Storing& storing) noexcept;
+  /// For the next exchange of `plan`. `own`: what belongs to the plan; null for one that is not executed
+  /// again. Throws std::bad_alloc.
+  Storing next(const plan::Plan& plan, std::optional<StoreTrials>* own);
 
  private:
-  struct Magnitude {
-    explicit Magnitude(memory::Way guess) noexcept;
-    memory::WayChooser chooser;
-    memory::CostMeter meter;
-  };
+  StoreTrials& of_magnitude(std::int64_t bytes);
 
-  std::vector<Magnitude> magnitudes_;  // by the width of the number of bytes, from the least that is measured
+  std::deque<StoreTrials>
+      magnitudes_;  // by the width of the number of bytes, from the least that is measured
 };
 
 }  // namespace mpix::engine

@@ -37,9 +37,9 @@ class Board {
     std::atomic<std::uint64_t> bell;  ///< rung for every packet that is left for the rank
     std::atomic<std::uint64_t>
         idle;  ///< in this and all earlier ones it has sent what it has for other nodes
-    /// Bytes that the rank expects in an exchange, see Relay::expects; of exchange n at n % kExpectations,
-    /// the low half of n in the upper half.
-    std::atomic<std::uint64_t> expects[kExpectations];
+    /// Bytes that the rank expects in an exchange, see Relay::tell_expected; of exchange n at n %
+    /// kExpectations, the low half of n in the upper half.
+    std::atomic<std::uint64_t> expected[kExpectations];
     std::atomic<std::uint64_t> attaches;  ///< not 0: it can read all ranks' memory by cross-memory attach
     struct {
       std::atomic<Errand> state;

@@ -19,29 +19,39 @@ inline constexpr std::size_t kWays = 2;
 /// Picoseconds a byte of each way, by Way; 0: not known.
 using Costs = std::array<std::uint32_t, kWays>;
 
-/// When the way that is not the favourite is tried, in pieces of work.
+/// When the way that is not the favourite is tried, in pieces of work, and how costs are found.
 struct TrialSchedule {
-  unsigned period = 1;   ///< at its beginning there is a trial
-  unsigned longest = 1;  ///< to which the period is doubled while trials change nothing
-  unsigned trial = 0;    ///< pieces of a trial
+  unsigned before = 0;   ///< pieces before the first trial
+  unsigned trial = 0;    ///< pieces of a trial, with which a period begins
   unsigned verdict = 0;  ///< when in the period costs are compared: late enough that the trial's are known
   unsigned every = 1;    ///< after how many pieces again
-  unsigned first = 0;    ///< where in the period the work begins
+  unsigned period = 1;   ///< pieces from trial to trial
+  unsigned longest = 1;  ///< to which the period is doubled while trials change nothing
   unsigned warm = 0;     ///< pieces of one way before they count: they find what the other way has left
+  unsigned least_of = 0;  ///< of how many that counted last the least is the cost; 0: their mean
 };
+inline constexpr std::size_t kMostRecent = 4;  ///< for TrialSchedule::least_of
 
-/// Mean cost of pieces of work, recent ones weighing more.
+/// What pieces of work cost, of late.
 class CostMeter {
  public:
-  explicit CostMeter(const TrialSchedule& schedule) noexcept : warm_(schedule.warm) {}
+  explicit CostMeter(const TrialSchedule& schedule) noexcept
+      : warm_(schedule.warm), least_of_(schedule.least_of) {}
   /// One piece was written.
   void note(Way way, std::uint64_t nanoseconds, std::size_t bytes) noexcept;
   std::uint32_t cost(Way way) const noexcept { return costs_[static_cast<std::size_t>(way)]; }
   const Costs& costs() const noexcept { return costs_; }
 
  private:
-  unsigned warm_;
+  /// The last costs of one way, in turn.
+  struct Recent {
+    std::array<std::uint32_t, kMostRecent> costs{};
+    unsigned counted = 0;
+  };
+
+  unsigned warm_, least_of_;
   Costs costs_{};
+  std::array<Recent, kWays> recent_{};
   Way last_ = Way::cached;
   unsigned alike_ = 0;
 };
@@ -50,7 +60,8 @@ class CostMeter {
 class WayChooser {
  public:
   explicit WayChooser(const TrialSchedule& schedule, Way favourite = Way::cached) noexcept
-      : schedule_(schedule), favourite_(favourite), period_(schedule.period), position_(schedule.first) {}
+      : schedule_(schedule), favourite_(favourite), period_(schedule.before) {}
+  Way favourite() const noexcept { return favourite_; }
   /// The way of the next piece. `costs`: of all who are concerned together, of each way that is known.
   Way next(const Costs& costs) noexcept;
 
@@ -59,8 +70,9 @@ class WayChooser {
 
   TrialSchedule schedule_;
   Way favourite_;
-  unsigned period_;
-  unsigned position_;  // in the period
+  unsigned period_;        // now; what comes before the first trial counts as one
+  unsigned position_ = 0;  // in it
+  bool tried_ = false;
 };
 
 }  // namespace mpix::memory

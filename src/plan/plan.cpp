@@ -7,6 +7,11 @@
 namespace mpix::plan {
 namespace {
 
+StoreRule store_rule(std::int64_t bytes, const Config& config) {
+  if (!config.streaming) return bytes >= kMeasuredStores ? StoreRule::measured : StoreRule::cached;
+  return bytes >= *config.streaming ? StoreRule::streaming : StoreRule::cached;
+}
+
 /// Both layouts' parts, merged by peer in ascending order.
 std::vector<Pair> merge(std::span<const PeerBlocks> sends, std::span<const PeerBlocks> recvs) {
   std::vector<Pair> pairs;
@@ -37,11 +42,6 @@ std::optional<std::size_t> Plan::pair_with(int peer) const noexcept {
                                       [&](const Pair& pair, int value) { return before(pair.peer, value); });
   if (found == pairs.end() || found->peer != peer) return {};
   return static_cast<std::size_t>(found - pairs.begin());
-}
-
-StoreRule store_rule(std::int64_t bytes, const Config& config) {
-  if (!config.streaming) return bytes >= kMeasuredStores ? StoreRule::measured : StoreRule::cached;
-  return bytes >= *config.streaming ? StoreRule::streaming : StoreRule::cached;
 }
 
 Plan make_plan(int rank, const Layout& send, const Layout& recv, bool in_place, const Config& config) {

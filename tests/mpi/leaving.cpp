@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /// When a rank may leave an exchange in which other ranks of its node are still at work: as soon as it has
 /// finished where little comes to the node, and not while packets may come that it hands on.
+#include <atomic>
 #include <chrono>
+#include <deque>
 #include <memory>
 #include <thread>
 
@@ -38,6 +40,16 @@ bool share_node(const Case& t, int one, int other) {
 void exchange(const Case& t, const Layouts& layouts, Data& data) {
   OK(MPIX_Alltoallv_layout(data.sendbuf(), layouts.send.layout(), data.recvbuf(), layouts.recv.layout(),
                            t.comm));
+}
+
+void send(const Case& t, int to) {
+  int nothing = 0;
+  OK(MPI_Send(&nothing, 1, MPI_INT, to, 5, t.comm));
+}
+
+void receive(const Case& t, int from) {
+  int nothing = 0;
+  OK(MPI_Recv(&nothing, 1, MPI_INT, from, 5, t.comm, MPI_STATUS_IGNORE));
 }
 
 /// A number that the ranks of a node share. Looking at it calls nothing of MPI.
@@ -86,12 +98,52 @@ MPI_TEST(at_once_where_little_comes, {.sizes = {3, 4, 5, 8}}) {
     Data data(t.comm, t.own, layouts);
     exchange(t, layouts, data);  // so that all are connected
     data.reset();
-    int go = 0;
-    if (waits && t.rank == last) OK(MPI_Recv(&go, 1, MPI_INT, 0, 5, t.comm, MPI_STATUS_IGNORE));
+    if (waits && t.rank == last) receive(t, 0);
     exchange(t, layouts, data);
-    if (waits && t.rank == 0) OK(MPI_Send(&go, 1, MPI_INT, last, 5, t.comm));
+    if (waits && t.rank == 0) send(t, last);
     data.verify("little");
   }
+}
+
+/// Rank 1 has begun so many exchanges that it no longer says what it expects in the first one, from which
+/// rank 0 has gone; that it has is all that rank 1 can know.
+MPI_TEST(before_one_that_is_far_ahead, {.sizes = {3, 4, 5, 8}}) {
+  constexpr int kExchanges = 12;
+  const int last = t.size - 1;
+  const Layouts layouts = from_last_to_second(t, 700, 2);
+  std::deque<Data> data;
+  for (int i = 0; i < kExchanges; ++i) data.emplace_back(t.comm, t.own, layouts);
+  exchange(t, layouts, data[0]);  // so that all are connected
+  data[0].reset();
+  std::vector<MPI_Request> requests(kExchanges, MPI_REQUEST_NULL);
+  const auto start = [&](int from, int to) {
+    for (auto i = static_cast<std::size_t>(from); i < static_cast<std::size_t>(to); ++i)
+      OK(MPIX_Ialltoallv_layout(data[i].sendbuf(), layouts.send.layout(), data[i].recvbuf(),
+                                layouts.recv.layout(), t.comm, &requests[i]));
+  };
+  const bool last_is_late = !share_node(t, 0, last);
+  const int in_time = last_is_late ? last : t.size;  // these begin the first exchange before rank 0 ends it
+  if (t.rank == 0) {
+    receive(t, 1);  // which has begun, and nothing more
+    exchange(t, layouts, data[0]);
+    for (int other = 1; other < in_time; ++other) send(t, other);
+    receive(t, 1);
+  } else if (t.rank < in_time) {
+    start(0, 1);
+    if (t.rank == 1) send(t, 0);
+    receive(t, 0);
+  } else {
+    receive(t, 1);
+    start(0, 1);
+  }
+  start(1, kExchanges);
+  if (t.rank == 1) {
+    if (last_is_late) send(t, last);
+    OK(MPI_Wait(&requests[0], MPI_STATUS_IGNORE));
+    send(t, 0);
+  }
+  OK(MPI_Waitall(kExchanges, requests.data(), MPI_STATUSES_IGNORE));
+  for (Data& each : data) each.verify("far ahead");
 }
 
 /// Rank 0 does nothing for rank 1 after it has left, so what it has to hand on must have been by then.

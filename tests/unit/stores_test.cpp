@@ -10,7 +10,7 @@ namespace mpix::memory {
 namespace {
 
 constexpr TrialSchedule kTrials{
-    .period = 256, .longest = 256, .trial = 5, .verdict = 16, .every = 256, .warm = 2};
+    .trial = 5, .verdict = 16, .every = 256, .period = 256, .longest = 256, .warm = 2};
 constexpr std::size_t kBytes = 256 << 10;
 
 /// A sender and a receiver whose copies take these many nanoseconds, by way.
@@ -60,7 +60,7 @@ TEST(Stores, NothingIsChosenBeforeBothAreKnown) {
 }
 
 constexpr TrialSchedule kShort{
-    .period = 8, .longest = 16, .trial = 2, .verdict = 2, .every = 1, .first = 6, .warm = 1};
+    .before = 2, .trial = 2, .verdict = 2, .every = 1, .period = 8, .longest = 16, .warm = 1, .least_of = 3};
 
 /// The next choices, one letter each.
 std::string choices(WayChooser& chooser, const Costs& costs, int many) {
@@ -78,7 +78,8 @@ TEST(Stores, WorkBeginsWithTheFavourite) {
 TEST(Stores, TrialsThatChangeNothingBecomeRare) {
   WayChooser chooser(kShort, Way::streaming);
   const std::string period = "cc" + std::string(14, 's');
-  EXPECT_EQ(choices(chooser, {2000, 1000}, 2 + 16 + 16), "ss" + period + period);
+  EXPECT_EQ(choices(chooser, {2000, 1000}, 2 + 8 + 16 + 16),
+            "ss" + std::string("ccssssss") + period + period);
 }
 
 TEST(Stores, AFavouriteThatBecomesSlowIsLeftAtOnce) {
@@ -101,6 +102,14 @@ TEST(Stores, FirstChunksOfAWayDoNotCount) {
   EXPECT_EQ(meter.cost(Way::streaming), 1000U);
   meter.note(Way::cached, 1, kBytes);
   EXPECT_EQ(meter.cost(Way::cached), 0U);
+}
+
+TEST(Stores, InterruptedPiecesDoNotCountBesideOthers) {
+  CostMeter meter(kShort);
+  for (const std::uint64_t each : {9u, 1u, 3u, 2u}) meter.note(Way::cached, each * kBytes, kBytes);
+  EXPECT_EQ(meter.cost(Way::cached), 1000U);
+  meter.note(Way::cached, 7 * kBytes, kBytes);
+  EXPECT_EQ(meter.cost(Way::cached), 2000U) << "of the last three";
 }
 
 TEST(Stores, AnInterruptedChunkWeighsLittle) {

@@ -17,7 +17,7 @@ namespace mpix::transport::shm {
 
 /// A trial of the other way, in chunks. The receiver has told what it cost by the time of the verdict.
 inline constexpr memory::TrialSchedule kTrials{
-    .period = 256, .longest = 256, .trial = 5, .verdict = 16, .every = 256, .warm = 2};
+    .trial = 5, .verdict = 16, .every = 256, .period = 256, .longest = 256, .warm = 2};
 
 /// What a channel works on; the mappings are kept alive by it.
 struct ChannelParts {
