@@ -21,13 +21,13 @@ using Costs = std::array<std::uint32_t, kWays>;
 
 /// When the way that is not the favourite is tried, in pieces of work, and how costs are found.
 struct TrialSchedule {
-  unsigned before = 0;   ///< pieces before the first trial
-  unsigned trial = 0;    ///< pieces of a trial, with which a period begins
-  unsigned verdict = 0;  ///< when in the period costs are compared: late enough that the trial's are known
-  unsigned every = 1;    ///< after how many pieces again
-  unsigned period = 1;   ///< pieces from trial to trial
-  unsigned longest = 1;  ///< to which the period is doubled while trials change nothing
-  unsigned warm = 0;     ///< pieces of one way before they count: they find what the other way has left
+  unsigned before = 0;    ///< pieces before the first trial
+  unsigned trial = 0;     ///< pieces of a trial, with which a period begins
+  unsigned verdict = 0;   ///< when in the period costs are compared: late enough that the trial's are known
+  unsigned every = 1;     ///< after how many pieces again
+  unsigned period = 1;    ///< pieces from trial to trial
+  unsigned longest = 1;   ///< to which the period is doubled while trials change nothing
+  unsigned warm = 0;      ///< pieces of one way before they count: they find what the other way has left
   unsigned least_of = 0;  ///< of how many that counted last the least is the cost; 0: their mean
 };
 inline constexpr std::size_t kMostRecent = 4;  ///< for TrialSchedule::least_of
