@@ -12,8 +12,8 @@
 #   network      rows of 4 KiB between two nodes of the namespace cluster, unshaped and at 500 Mbit/s
 #   moe          dispatch of rows of 4 and 14 KiB on 4 nodes of 2 ranks at 500 Mbit/s, one and two interfaces a
 #                node, and of 64 B to 14 KiB inside one node
-#   routes       the same traffic, rows of 64 B to 16 KiB, and short messages on 4 nodes of 8 ranks: the chosen route
-#                beside the direct one
+#   routes       the same traffic, rows of 64 B to 16 KiB, then few tokens, and short messages on 4 nodes of 8 ranks:
+#                the chosen route beside the direct one
 #   setup        time to plan an exchange of a million rows of 64 B
 #
 # All of them without a FIGURE. Without --build the programs are those below the current directory. --quick
@@ -110,16 +110,23 @@ moe() {
   local dispatch=$build/osu_moe_dispatch
   show moe-nodes "${cluster[@]}" -- "$dispatch" --traffic uniform,skewed,one-node,bimodal --row 4096,14336 \
     --link-rate 62.5M -c
-  MPIX_LAYOUT_NET_DEVICES='eth0;eth1' show moe-two-nics "${cluster[@]}" --nics 2 -- "$dispatch" --traffic bimodal \
-    --row 4096,14336 --link-rate 125M -c
+  MPIX_LAYOUT_NET_DEVICES='eth0;eth1' show moe-two-nics "${cluster[@]}" --nics 2 -- "$dispatch" \
+    --traffic bimodal,uniform --row 4096,14336 --link-rate 125M -c
   launch 2
   show moe-inside "${launcher[@]}" "$dispatch" --tokens 4096 --row 64,256,1024,4096,14336 -c
 }
 
-# The chosen route beside the direct one, in turns.
+# The chosen route beside the direct one, in turns. Launches differ much where exchanges are short.
 routes() {
   local -a cluster=("$source/tests/cluster/cluster" run --nodes 4)
-  local route
+  local route tokens
+  for route in direct auto direct auto direct auto direct auto direct auto; do
+    for tokens in 1 8 32; do
+      MPIX_LAYOUT_ROUTE=$route show "routes-few-$tokens-$route" "${cluster[@]}" --ranks-per-node 2 -- \
+        "$build/osu_moe_dispatch" --traffic uniform,skewed,one-node,bimodal --tokens "$tokens" --row 64,256,1024 \
+        --baseline none -i 300 -x 50
+    done
+  done
   for route in direct auto direct auto; do
     MPIX_LAYOUT_ROUTE=$route show "routes-moe-$route" "${cluster[@]}" --ranks-per-node 2 --rate 500mbit -- \
       "$build/osu_moe_dispatch" --traffic uniform,skewed,one-node,bimodal --row 64,256,1024,4096,16384 \

@@ -36,15 +36,14 @@ struct Config {
   std::int64_t net_chunk = std::int64_t{512} << 10;    ///< largest bytes of one chunk between nodes
   std::int64_t kept_lists = std::int64_t{256} << 10;   ///< bytes of lists that a forwarder keeps for a rank
   std::int64_t attach_block = std::int64_t{16} << 10;  ///< mean run length from which attach is used
-  std::optional<std::int64_t>
-      streaming;                 ///< bytes of an exchange from which stores stream; none: as measured
-  std::string kernels = "auto";  ///< host kernels by name
-  std::int64_t spin = 2000;      ///< polls before a waiting rank yields
-  Progress progress = Progress::automatic;   ///< who completes requests
-  Route route = Route::automatic;            ///< between nodes
-  Choice helpers = Choice::automatic;        ///< idle ranks send for loaded ones of their node
-  bool cuda = true;                          ///< look whether buffers are a GPU's
-  bool cuda_ipc = true;                      ///< read memory of other ranks' GPUs directly
+  std::optional<std::int64_t> streaming;    ///< bytes of an exchange from which stores stream; none: measured
+  std::string kernels = "auto";             ///< host kernels by name
+  std::int64_t spin = 2000;                 ///< polls before a waiting rank yields
+  Progress progress = Progress::automatic;  ///< who completes requests
+  Route route = Route::automatic;           ///< between nodes
+  Choice helpers = Choice::automatic;       ///< idle ranks send for loaded ones of their node
+  bool cuda = true;                         ///< look whether buffers are a GPU's
+  bool cuda_ipc = true;                     ///< read memory of other ranks' GPUs directly
   std::string cuda_driver = "libcuda.so.1";  ///< the CUDA driver's library
   std::string net_devices;  ///< UCX devices to use, maybe a list for each rank of a node; may be empty
 };

@@ -202,8 +202,9 @@ void Engine::add_lanes(NodeRoute& route, const Config& config) {
     route.helper_targets = find_helper_targets(own_ranks, nodes.ranks(route.node));
 }
 
-/// For Relay::tell_expected. Less than all bytes of a node is forwarded, so what one rank gets from another
-/// bounds its share of that. Errands may be left to a rank only while it is there.
+/// For Relay::tell_expected. What the ranks of a node get at most from any one rank, added up, bounds what
+/// any rank sends to the node. Who may leave errands needs the others, and so do those for whom packets come
+/// anyhow.
 std::uint32_t Engine::most_from_one(const BoundPlan& bound, bool forced) const {
   const plan::NodeMap& nodes = relay_->nodes();
   const auto has_helpers = [](const NodeRoute& route) { return !route.helper_targets.empty(); };

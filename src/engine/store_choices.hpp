@@ -66,8 +66,7 @@ class StoreChoices {
  private:
   StoreTrials& of_magnitude(std::int64_t bytes);
 
-  std::deque<StoreTrials>
-      magnitudes_;  // by the width of the number of bytes, from the least that is measured
+  std::deque<StoreTrials> magnitudes_;  // by the width of the number of bytes, from kMeasuredStores on
 };
 
 }  // namespace mpix::engine
