@@ -23,6 +23,13 @@ enum class Form : std::int32_t {
   segments,  ///< run i lies at offset + offsets[i] and is lengths[i] long
 };
 
+/// A list of offsets in the memory of a GPU.
+struct GpuOffsets {
+  const std::int64_t* offsets;  ///< for kernels to follow
+  std::uint64_t alignment;      ///< a power of two that divides all offsets, or 0 where all of them are 0
+  std::int32_t ordinal;         ///< of the GPU
+};
+
 /// Blocks of a buffer in listing order: `nruns` contiguous runs, `bytes` bytes in all. A view: the arrays
 /// belong to the layout. `bytes` == 0 means no runs; otherwise every run is longer than 0.
 struct Blocks {
@@ -35,6 +42,7 @@ struct Blocks {
   const Dim* dims = nullptr;              ///< strided: [ndims], outermost first, each count > 1
   const std::int64_t* offsets = nullptr;  ///< indexed, segments: [nruns]
   const std::int64_t* lengths = nullptr;  ///< segments: [nruns]
+  const GpuOffsets* on_gpu = nullptr;     ///< indexed: of the same offsets, in place of which `offsets` may be null
 };
 
 /// A position in Blocks: `within` bytes into run number `run`. Value-initialised, it is the start.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /// MPIX_Layout_*: making, reading and freeing layouts.
 #include <algorithm>
+#include <span>
 #include <vector>
 
 #include "api/errors.hpp"
@@ -29,29 +30,45 @@ int create(MPIX_Layout* layout, Build&& build) noexcept {
   });
 }
 
-/// Indices where the host finds them.
-class HostIndices {
- public:
-  /// The arguments have not been checked: with wrong ones the indices stay where they are.
-  HostIndices(int npeers, const MPI_Count counts[], const MPI_Count indices[]) : indices_(indices) {
-    mpix::device::Gpus* const gpus = Process::get().gpus();
-    if (gpus == nullptr || counts == nullptr || indices == nullptr) return;
-    const mpix::device::Facts facts = gpus->look(indices);
-    if (facts.kind != mpix::device::Kind::device) return;
-    std::size_t entries = 0;
-    for (int peer = 0; peer < npeers; ++peer)
-      entries += static_cast<std::size_t>(std::max<MPI_Count>(counts[peer], 0));
-    if (entries == 0) return;
-    copy_.resize(entries);
-    gpus->read(copy_.data(), indices, entries * sizeof(MPI_Count), facts);
-    indices_ = copy_.data();
-  }
-  const MPI_Count* get() const noexcept { return indices_; }
+/// The GPU whose memory has `indices`; host where none has.
+mpix::device::Facts look(const MPI_Count indices[]) {
+  mpix::device::Gpus* const gpus = Process::get().gpus();
+  return gpus != nullptr && indices != nullptr ? gpus->look(indices) : mpix::device::Facts{};
+}
 
- private:
-  const MPI_Count* indices_;
-  std::vector<MPI_Count> copy_;
-};
+/// `indices` times `extent`, in the memory of the GPU.
+mpix::GpuList list_on_gpu(const MPI_Count indices[], const mpix::device::Facts& facts, std::int64_t count,
+                          std::int64_t extent) {
+  static_assert(sizeof(MPI_Count) == sizeof(std::int64_t));
+  const auto made = Process::get().gpus()->make_offsets(reinterpret_cast<const std::int64_t*>(indices), count,
+                                                        extent, facts);
+  return {made, made->place(), made->least(), made->most(),
+          [made](std::span<std::int64_t> to) { made->read(to); }};
+}
+
+/// A copy of the indices of the GPU. The arguments have not been checked; where they are wrong it may be
+/// empty.
+std::vector<MPI_Count> copy_to_host(int npeers, const MPI_Count counts[], const MPI_Count indices[],
+                                    const mpix::device::Facts& facts) {
+  std::size_t entries = 0;
+  for (int peer = 0; counts != nullptr && peer < npeers; ++peer)
+    entries += static_cast<std::size_t>(std::max<MPI_Count>(counts[peer], 0));
+  std::vector<MPI_Count> copy(entries);
+  if (entries > 0) Process::get().gpus()->read(copy.data(), indices, entries * sizeof(MPI_Count), facts);
+  return copy;
+}
+
+LayoutRef indexed_block(int npeers, const MPI_Count counts[], const MPI_Count indices[], MPI_Datatype block) {
+  const mpix::device::Facts facts = look(indices);
+  if (facts.kind != mpix::device::Kind::device)
+    return mpix::build_indexed_block(npeers, counts, indices, block);
+  LayoutRef layout = mpix::build_indexed_on_gpu(
+      npeers, counts, block,
+      [&](std::int64_t count, std::int64_t extent) { return list_on_gpu(indices, facts, count, extent); });
+  if (layout != nullptr) return layout;
+  const std::vector<MPI_Count> copy = copy_to_host(npeers, counts, indices, facts);
+  return mpix::build_indexed_block(npeers, counts, copy.data(), block);
+}
 
 }  // namespace
 
@@ -67,10 +84,7 @@ int MPIX_Layout_create_w(int npeers, const MPI_Count counts[], const MPI_Aint di
 
 int MPIX_Layout_create_indexed_block(int npeers, const MPI_Count counts[], const MPI_Count indices[],
                                      MPI_Datatype block, MPIX_Layout* layout) {
-  return create(layout, [&] {
-    const HostIndices host(npeers, counts, indices);
-    return mpix::build_indexed_block(npeers, counts, host.get(), block);
-  });
+  return create(layout, [&] { return indexed_block(npeers, counts, indices, block); });
 }
 
 int MPIX_Layout_create_hindexed(int npeers, const MPI_Count counts[], const MPI_Count lengths[],

@@ -4,6 +4,8 @@
 #include <chrono>
 #include <cstddef>
 #include <cstring>
+#include <numeric>
+#include <optional>
 
 #include "api/agree.hpp"
 #include "api/errors.hpp"
@@ -32,20 +34,19 @@ Config with_info(Config config, MPI_Info info) {
   return config;
 }
 
-/// The local half of planning.
-void bind_plan(PlanState& state, const Config& config, bool forced) {
-  engine::Engine& engine = state.communicator->engine();
-  const mpix::Layout &send = *state.layouts.send, &recv = *state.layouts.recv;
-  const std::lock_guard guard(engine.lock());
-  state.bound = engine.bind(send, recv, false, config, forced);
-  state.bound_in_place = engine.bind(recv, recv, true, config, forced);
-}
+/// A plan's two forms while it is made.
+struct Binding {
+  std::shared_ptr<engine::BoundPlan> bound, in_place;
+  std::vector<std::int64_t> passing;  ///< see engine::Engine::passing_through
 
-/// Whether the plan's configuration forces forwarding on any rank. Collective where that matters.
-bool any_forces(Communicator& communicator, const Config& config) {
-  return communicator.engine().forwards() &&
-         any_agrees(communicator.own_comm(), mpix::forces_forwarding(config.route));
-}
+  /// The local half of planning.
+  Binding(engine::Engine& engine, const engine::PlanLayouts& layouts, const Config& config) {
+    const std::lock_guard guard(engine.lock());
+    bound = engine.bind(*layouts.send, *layouts.recv, false, config);
+    in_place = engine.bind(*layouts.recv, *layouts.recv, true, config);
+    passing = engine.passing_through(*bound);
+  }
+};
 
 /// Runs `body`; its failure on any rank becomes one on all.
 template <typename Body>
@@ -156,12 +157,15 @@ int MPIX_Alltoallv_layout_init(MPIX_Layout sendlayout, MPIX_Layout recvlayout, M
       state->communicator = communicator;
       state->layouts = {send, recv};
     });
-    const bool forced = any_forces(*communicator, config);
-    together(*communicator, [&] { bind_plan(*state, config, forced); });
-    if (communicator->checks_sizes())
-      check_fully(*communicator, *state->layouts.send, *state->layouts.recv);
-    else
-      compare_sizes(*communicator, *state->layouts.send, *state->layouts.recv);
+    std::optional<Binding> made;
+    together(*communicator, [&] { made.emplace(communicator->engine(), state->layouts, config); });
+    const std::vector<std::int64_t> passing =
+        compare_sizes(*communicator, *state->layouts.send, *state->layouts.recv, made->passing);
+    if (communicator->checks_sizes()) check_overlaps(*communicator, *state->layouts.recv);
+    made->bound->passing = made->in_place->passing =
+        std::accumulate(passing.begin(), passing.end(), std::int64_t{0}, engine::add_passing);
+    state->bound = std::move(made->bound);
+    state->bound_in_place = std::move(made->in_place);
     state->seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
     *plan = make_handle(std::move(state));
     return {};

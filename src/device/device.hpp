@@ -75,6 +75,18 @@ class Mirror {
   virtual Ticket ticket() const noexcept = 0;
 };
 
+/// Offsets of blocks in the memory of a GPU, made of indices there.
+class Offsets {
+ public:
+  virtual ~Offsets() = default;
+  virtual kernels::GpuOffsets place() const noexcept = 0;
+  /// The smallest and the largest index.
+  virtual std::int64_t least() const noexcept = 0;
+  virtual std::int64_t most() const noexcept = 0;
+  /// Copies all of them to the host; complete on return, as Gpus::read is. Throws Error.
+  virtual void read(std::span<std::int64_t> to) const = 0;
+};
+
 /// Memory of another process, mapped as long as this lives.
 class Imported {
  public:
@@ -137,8 +149,8 @@ class Queue {
   virtual const Status& error() const noexcept = 0;
   virtual const QueueTraffic& traffic() const noexcept = 0;
 
-  /// Copies the lists of `blocks` (null: an empty entry) to the GPU, in this queue's order. Throws Error
-  /// (no_memory, internal).
+  /// Copies the lists of `blocks` (null: an empty entry) to the GPU, in this queue's order; those that it has
+  /// by Blocks::on_gpu, from there. Throws Error (no_memory, internal).
   virtual std::shared_ptr<const Mirror> mirror(std::span<const kernels::Blocks* const> blocks) = 0;
 };
 
@@ -173,6 +185,11 @@ class Gpus {
   /// Copies `bytes` bytes of memory of these facts to the host; complete on return. For set-up: waits for
   /// this copy, in a stream of its own. Throws Error.
   virtual void read(void* to, const void* from, std::size_t bytes, const Facts& facts) = 0;
+
+  /// Multiplies `count` > 0 indices, in device memory of these facts, by `extent`; complete on return, by a
+  /// stream of its own. Throws Error.
+  virtual std::shared_ptr<const Offsets> make_offsets(const std::int64_t* indices, std::int64_t count,
+                                                      std::int64_t extent, const Facts& facts) = 0;
 
   /// The allocation around `address` for other processes; none where it cannot be exported.
   virtual std::optional<IpcPlace> export_place(const void* address, const Facts& facts) noexcept = 0;

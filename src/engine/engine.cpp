@@ -60,8 +60,10 @@ std::shared_ptr<const BoundPlan> Engine::bind(const Layout& send, const Layout& 
       std::find_if(recent_.begin(), recent_.end(), [&](const auto& entry) { return entry.first == key; });
   if (known == recent_.end()) {
     if (recent_.size() == kRecentPlans) recent_.pop_back();
-    recent_.insert(recent_.begin(), {key, bind(send, recv, in_place, config_, false)});
-    recent_.front().second->reused = false;
+    const std::shared_ptr<BoundPlan> bound = bind(send, recv, in_place, config_);
+    if (relay_ != nullptr) bound->most_from_one = most_from_one(*bound);
+    bound->reused = false;
+    recent_.insert(recent_.begin(), {key, bound});
   } else {
     std::rotate(recent_.begin(), known, known + 1);
     recent_.front().second->reused = true;
@@ -69,8 +71,8 @@ std::shared_ptr<const BoundPlan> Engine::bind(const Layout& send, const Layout& 
   return recent_.front().second;
 }
 
-std::shared_ptr<const BoundPlan> Engine::bind(const Layout& send, const Layout& recv, bool in_place,
-                                              const Config& config, bool forced) {
+std::shared_ptr<BoundPlan> Engine::bind(const Layout& send, const Layout& recv, bool in_place,
+                                        const Config& config) {
   auto bound = std::make_shared<BoundPlan>();
   bound->config = config;
   bound->plan = plan::make_plan(context_.rank, send, recv, in_place, config);
@@ -78,7 +80,6 @@ std::shared_ptr<const BoundPlan> Engine::bind(const Layout& send, const Layout& 
   for (const plan::Pair& pair : bound->plan.pairs) bound->links.push_back(&link(pair.peer));
   bound->lingers = relay_ != nullptr;
   if (relay_ != nullptr && !in_place) add_routes(*bound);
-  if (relay_ != nullptr) bound->most_from_one = most_from_one(*bound, forced);
   if (!in_place) add_repeats(*bound);
   log_choice(*bound);
   return bound;
@@ -123,17 +124,19 @@ Buffers Engine::buffers_of(const BoundPlan& bound, const void* sendbuf, void* re
   Buffers buffers;
   buffers.send = static_cast<const std::byte*>(plan.in_place ? recvbuf : sendbuf);
   buffers.recv = static_cast<std::byte*>(recvbuf);
-  if (gpu_queues_.gpus() == nullptr) return buffers;
+  if (gpu_queues_.gpus() == nullptr) return buffers;  // nor has a layout lists on one
   if (plan.send_bytes > 0) {
     GpuSide& side = buffers.send_gpu;
     side.queue = gpu_queues_.queue_for(buffers.send + plan.send_lb, side.facts);
     std::vector<const plan::NodeSend*> routes;
     for (const NodeRoute& route : bound.routes) routes.push_back(&route.send);
+    if (plan.send_layout->gpu() != (side ? side.queue->ordinal() : -1)) plan.send_layout->list_on_host();
     if (side) side.mirror = &bound.mirrors.send(plan, routes, *side.queue);
   }
   if (plan.recv_bytes > 0) {
     GpuSide& side = buffers.recv_gpu;
     side.queue = gpu_queues_.queue_for(buffers.recv + plan.recv_lb, side.facts);
+    if (plan.recv_layout->gpu() != (side ? side.queue->ordinal() : -1)) plan.recv_layout->list_on_host();
     if (side) side.mirror = &bound.mirrors.recv(plan, *side.queue);
   }
   return buffers;
@@ -148,6 +151,11 @@ Exchange* Engine::start(std::shared_ptr<const BoundPlan> plan, PlanLayouts layou
   Exchange* const exchange = spare_.back().get();
   exchange->start(++exchanges_, std::move(plan), std::move(layouts), buffers, std::move(on_stream),
                   gpu_queues_.traffic());
+  std::erase_if(handed_on_early_, [&](const auto& early) {
+    if (early.first != exchanges_) return false;
+    exchange->count_forwarded(early.second);
+    return true;
+  });
   if (relay_ != nullptr) relay_->tell_expected(exchanges_, exchange->plan().most_from_one);
   active_.push_back({std::move(spare_.back()), {}, {}, false});
   spare_.pop_back();
@@ -266,7 +274,12 @@ Exchange* Engine::active(std::uint64_t exchange) noexcept {
 }
 
 void Engine::forwarded(std::uint64_t exchange, std::int64_t bytes) noexcept {
-  if (Exchange* const found = active(exchange); found != nullptr) found->count_forwarded(bytes);
+  if (Exchange* const found = active(exchange); found != nullptr) return found->count_forwarded(bytes);
+  if (exchange <= exchanges_) return;
+  try {
+    handed_on_early_.emplace_back(exchange, bytes);
+  } catch (const std::bad_alloc&) {  // it will leave the exchange with the others
+  }
 }
 
 void Engine::helped(std::uint64_t exchange, std::int64_t bytes) noexcept {

@@ -32,9 +32,12 @@ class Engine final : RelayClient {
   /// The plan of two layouts of this communicator, from the recently used ones if it is there. Throws Error
   /// where a peer cannot be reached.
   std::shared_ptr<const BoundPlan> bind(const Layout& send, const Layout& recv, bool in_place);
-  /// A plan with a configuration of its own, not kept. `forced`: on any rank it forces forwarding.
-  std::shared_ptr<const BoundPlan> bind(const Layout& send, const Layout& recv, bool in_place,
-                                        const Config& config, bool forced);
+  /// A plan with a configuration of its own, not kept.
+  std::shared_ptr<BoundPlan> bind(const Layout& send, const Layout& recv, bool in_place,
+                                  const Config& config);
+  /// For each rank of the communicator, the bytes of this one's that come to it in packets in an exchange of
+  /// the plan; none where nothing goes through forwarders. See BoundPlan::passing.
+  std::vector<std::int64_t> passing_through(const BoundPlan& bound) const;
 
   /// Starts an exchange; the pointer is valid until finish(). Throws Error where a GPU's buffer cannot be
   /// used.
@@ -72,7 +75,7 @@ class Engine final : RelayClient {
   Buffers buffers_of(const BoundPlan& plan, const void* sendbuf, void* recvbuf);
   void add_routes(BoundPlan& bound);
   void add_lanes(NodeRoute& route, const Config& config);
-  std::uint32_t most_from_one(const BoundPlan& bound, bool forced) const;
+  std::uint32_t most_from_one(const BoundPlan& bound) const;
   void add_repeats(BoundPlan& bound) const;
   void take_packets() noexcept;
   bool progress_relay() noexcept;
@@ -98,6 +101,7 @@ class Engine final : RelayClient {
   std::unordered_map<int, std::unique_ptr<Link>> links_;
   std::vector<Active> active_;  // in the order of their numbers
   std::vector<std::unique_ptr<Exchange>> spare_;
+  std::vector<std::pair<std::uint64_t, std::int64_t>> handed_on_early_;  // exchanges not begun yet, bytes
   std::vector<std::pair<PlanKey, std::shared_ptr<const BoundPlan>>> recent_;  // most recently used first
   Clock::time_point last_check_{};
   StoreChoices store_choices_;

@@ -138,7 +138,9 @@ bool Exchange::sent() const noexcept {
 }
 
 bool Exchange::lingering() const noexcept {
-  return bound_->lingers && !deserted_ && !run_.context->relay->unneeded(run_.exchange);
+  if (!bound_->lingers || deserted_) return false;
+  if (bound_->passing != kUnknownPassing && run_.traffic.forwarded >= bound_->passing) return false;
+  return !run_.context->relay->unneeded(run_.exchange);
 }
 
 void Exchange::desert(const Status& status) noexcept {
@@ -191,6 +193,8 @@ void Exchange::check_peers() noexcept {
 
 std::string Exchange::awaited() const {
   if (finished() && bound_->lingers) {
+    if (run_.traffic.forwarded < bound_->passing)
+      return text("packets of other nodes with ", bound_->passing - run_.traffic.forwarded, " bytes to hand on");
     const int rank = run_.context->relay->awaited(run_.exchange);
     return rank < 0 ? "other nodes to take what is sent to them"
                     : text("rank ", rank, ", on this node, to finish");

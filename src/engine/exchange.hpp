@@ -13,6 +13,14 @@
 
 namespace mpix::engine {
 
+/// Where it is not known how many bytes a rank will have to hand on.
+inline constexpr std::int64_t kUnknownPassing = -1;
+
+/// The sum, if both are known.
+constexpr std::int64_t add_passing(std::int64_t one, std::int64_t other) noexcept {
+  return one == kUnknownPassing || other == kUnknownPassing ? kUnknownPassing : one + other;
+}
+
 /// A plan with the links to its peers. Valid for one engine.
 struct BoundPlan {
   plan::Plan plan;
@@ -26,8 +34,10 @@ struct BoundPlan {
   mutable Mirrors mirrors;
   mutable std::optional<StoreTrials> store_trials;
   mutable bool reused = true;       ///< has been executed before, or is made for that: peers keep lists of it
-  bool lingers = false;             ///< on all ranks alike: an exchange does not end before Relay::unneeded
-  std::uint32_t most_from_one = 0;  ///< for Relay::tell_expected
+  bool lingers = false;  ///< an exchange does not end before others do not need this rank any more
+  /// Bytes that come to this rank in packets in each exchange, of which it knows where all ranks have told.
+  std::int64_t passing = kUnknownPassing;
+  std::uint32_t most_from_one = kNeedsNode;  ///< for Relay::tell_expected
 };
 
 /// What Exchange::start needs to know of the two buffers.

@@ -121,14 +121,24 @@ int Relay::awaited(std::uint64_t exchange) const noexcept {
 }
 
 Status Relay::progress(const Context& context, RelayClient& client, bool& happened) noexcept {
-  Status status = greet(happened);
-  for (std::size_t i = 0; i < sources_.size() && status.ok(); ++i)
-    status = take_network(*sources_[i], client, happened);
+  Status status = take_network(client, happened);
   if (!desk_ || !status.ok()) return status;
   status = desk_->progress(
       context, [this](int rank) -> Channel& { return network_channel(rank); },
       [&client](std::uint64_t exchange, std::int64_t bytes) { client.helped(exchange, bytes); }, happened);
   return status.ok() ? take_node(client, happened) : status;
+}
+
+/// Looks at the network's channels if there may be something in them.
+Status Relay::take_network(RelayClient& client, bool& happened) noexcept {
+  const std::uint64_t arrivals = parts_.network->arrivals();
+  if (arrivals == seen_arrivals_ && arrivals != transport::kUncounted && !network_waits_) return {};
+  seen_arrivals_ = arrivals;
+  network_waits_ = false;
+  Status status = greet(happened);
+  for (std::size_t i = 0; i < sources_.size() && status.ok(); ++i)
+    status = take_network(*sources_[i], client, happened);
+  return status;
 }
 
 /// Looks at the node's channels if there may be something in them.
@@ -175,7 +185,10 @@ Status Relay::take_network(Source& from, RelayClient& client, bool& happened) no
       Status status =
           hand_out(from.announced, from.rank, {view->payload, header.inline_bytes}, client, happened, whole);
       if (!status.ok()) return status;
-      if (!whole) break;  // what has come as chunks may be of an earlier exchange
+      if (!whole) {
+        network_waits_ = true;
+        break;  // what has come as chunks may be of an earlier exchange
+      }
     }
     from.channel->pop_announcement();
     happened = true;
@@ -184,6 +197,7 @@ Status Relay::take_network(Source& from, RelayClient& client, bool& happened) no
     bool whole = false;
     Status status = hand_out(from.arrived, from.rank, {chunk->payload, chunk->header.payload_bytes}, client,
                              happened, whole);
+    network_waits_ |= !whole;
     if (!status.ok() || !whole) return status;
     from.channel->pop_chunk();
     happened = true;

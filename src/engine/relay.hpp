@@ -126,6 +126,7 @@ class Relay {
   bool all_finished(std::uint64_t exchange) noexcept;
   Source& source(int rank);
   Status greet(bool& happened);
+  Status take_network(RelayClient& client, bool& happened) noexcept;
   Status take_network(Source& from, RelayClient& client, bool& happened) noexcept;
   Status take_node(transport::Channel& from, RelayClient& client, bool& happened) noexcept;
   Status take_node(RelayClient& client, bool& happened) noexcept;
@@ -143,6 +144,8 @@ class Relay {
   std::unordered_map<int, Source*> by_rank_;
   std::vector<transport::Channel*> node_channels_;  // by local rank; null until used
   std::vector<std::uint64_t> seen_finished_;
+  std::uint64_t seen_arrivals_ = transport::kUncounted;
+  bool network_waits_ = true;  // packets may be at the heads of the network's channels
   std::uint64_t bell_ = 0;
   bool more_ = false;  // packets were left in a node channel
   PacketView node_packet_;

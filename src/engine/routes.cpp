@@ -158,7 +158,10 @@ void Engine::add_routes(BoundPlan& bound) {
       route.introductions = introductions_to(bound.plan, to, nodes);
     if (bound.config.route == Route::automatic && route.introductions.empty() && !plan::may_repeat(parts))
       continue;
-    if (!parts.empty()) route.send = plan::make_node_send(parts);
+    if (!parts.empty()) {
+      bound.plan.send_layout->list_on_host();
+      route.send = plan::make_node_send(parts);
+    }
     if (!deliverable(route.send)) continue;
     if (route.introductions.empty() && !worthwhile(route.send, bound.config.route)) continue;
     add_lanes(route, bound.config);
@@ -202,13 +205,32 @@ void Engine::add_lanes(NodeRoute& route, const Config& config) {
     route.helper_targets = find_helper_targets(own_ranks, nodes.ranks(route.node));
 }
 
+/// Of a packet with introductions the bytes do not tell whether it has come, and nobody knows beforehand who
+/// helps with how many.
+std::vector<std::int64_t> Engine::passing_through(const BoundPlan& bound) const {
+  if (relay_ == nullptr) return {};
+  std::vector<std::int64_t> through(static_cast<std::size_t>(relay_->nodes().nranks()));
+  const auto add = [&](int rank, std::int64_t bytes) {
+    std::int64_t& sum = through[static_cast<std::size_t>(rank)];
+    sum = add_passing(sum, bytes);
+  };
+  for (const NodeRoute& route : bound.routes) {
+    const bool known = route.introductions.empty() && route.helper_targets.empty();
+    for (const NodeRoute::Lane& lane : route.lanes) add(lane.rank, known ? lane.bytes : kUnknownPassing);
+    for (const int rank : route.helper_targets) add(rank, kUnknownPassing);
+    if (!route.helper_targets.empty())
+      for (const int rank : relay_->nodes().ranks(relay_->node())) add(rank, kUnknownPassing);
+  }
+  return through;
+}
+
 /// For Relay::tell_expected. What the ranks of a node get at most from any one rank, added up, bounds what
 /// any rank sends to the node. Who may leave errands needs the others, and so do those for whom packets come
 /// anyhow.
-std::uint32_t Engine::most_from_one(const BoundPlan& bound, bool forced) const {
+std::uint32_t Engine::most_from_one(const BoundPlan& bound) const {
   const plan::NodeMap& nodes = relay_->nodes();
   const auto has_helpers = [](const NodeRoute& route) { return !route.helper_targets.empty(); };
-  if (forced || relay_->forced() || nodes.ranks(relay_->node()).size() >= kFewestAggregated ||
+  if (relay_->forced() || nodes.ranks(relay_->node()).size() >= kFewestAggregated ||
       std::any_of(bound.routes.begin(), bound.routes.end(), has_helpers))
     return kNeedsNode;
   std::int64_t most = 0;
@@ -219,6 +241,7 @@ std::uint32_t Engine::most_from_one(const BoundPlan& bound, bool forced) const {
 }
 
 void Engine::add_repeats(BoundPlan& bound) const {
+  if (!bound.plan.send_layout->listed_on_host()) return;  // GPUs have no use for it
   for (std::size_t i = 0; i < bound.links.size(); ++i) {
     const transport::Channel& channel = *bound.links[i]->channel;
     if (!channel.same_node() || channel.chunk_limit() < kMinPacketRoom) continue;

@@ -17,6 +17,9 @@ namespace {
 
 using namespace layout;
 
+/// Blocks from so many bytes on stay listed on the GPU; of shorter ones it pays to join neighbours.
+constexpr std::int64_t kShortestOnGpu = 64;
+
 /// Whether all steps between the indices are the same.
 bool is_progression(std::span<const MPI_Count> indices) {
   if (indices.size() < 3) return true;
@@ -131,6 +134,36 @@ LayoutRef build_indexed_block(int npeers, const MPI_Count counts[], const MPI_Co
   }
   sink.finish();
   return layout.finish(npeers);
+}
+
+LayoutRef build_indexed_on_gpu(int npeers, const MPI_Count counts[], MPI_Datatype block,
+                               const std::function<GpuList(std::int64_t, std::int64_t)>& make_list) {
+  check_npeers(npeers);
+  check_array(npeers > 0, counts, "counts");
+  if (block == MPI_DATATYPE_NULL) report_null_type("block");
+  const Totals totals = check_counts(npeers, counts, true);
+  const Datatype decoded = decode(block);
+  if (totals.entries == 0 || !decoded.shape.is_run() || decoded.shape.run < kShortestOnGpu) return nullptr;
+  try {
+    std::vector<PeerBlocks> parts;
+    for (int peer = 0; peer < npeers; ++peer) {
+      if (counts[peer] == 0) continue;
+      kernels::Blocks blocks;
+      blocks.form = kernels::Form::indexed;
+      blocks.bytes = multiply(counts[peer], decoded.shape.run);
+      blocks.offset = decoded.shape.offset;
+      blocks.run = decoded.shape.run;
+      blocks.nruns = counts[peer];
+      parts.push_back({peer, blocks});
+    }
+    GpuList list = make_list(totals.entries, decoded.extent());
+    const Shape one = shifted(decoded.shape, multiply(list.least, decoded.extent()));
+    const Shape other = shifted(decoded.shape, multiply(list.most, decoded.extent()));
+    return std::make_shared<const Layout>(npeers, std::move(parts), std::move(list),
+                                          std::min(one.low, other.low), std::max(one.high, other.high));
+  } catch (const Overflow&) {
+    return nullptr;
+  }
 }
 
 LayoutRef build_hindexed(int npeers, const MPI_Count counts[], const MPI_Count lengths[],

@@ -56,6 +56,8 @@ Plan make_plan(int rank, const Layout& send, const Layout& recv, bool in_place, 
     after = plan.pairs.erase(after);
   }
   std::rotate(plan.pairs.begin(), after, plan.pairs.end());
+  plan.send_layout = &send;
+  plan.recv_layout = &recv;
   plan.send_bytes = send.bytes();
   plan.recv_bytes = recv.bytes();
   plan.send_lb = send.true_lb();

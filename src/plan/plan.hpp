@@ -30,6 +30,8 @@ struct Plan {
   bool in_place = false;
   std::vector<Pair> pairs;  ///< with traffic, starting after this rank and going around
   Pair self;                ///< both null where the rank has nothing for itself
+  const Layout* send_layout = nullptr;
+  const Layout* recv_layout = nullptr;
   std::int64_t send_bytes = 0, recv_bytes = 0;
   std::int64_t send_lb = 0, send_ub = 0;  ///< what the send layout touches, relative to the buffer
   std::int64_t recv_lb = 0;               ///< likewise the receive layout's first byte

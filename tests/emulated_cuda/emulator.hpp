@@ -225,5 +225,5 @@ struct CUfunc_st {
 struct CUmod_st {
   CUcontext context = nullptr;
   bool loaded = true;
-  CUfunc_st kernel;
+  CUfunc_st copy, offsets;
 };

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The copy kernel. A walk of its own looks at every access first; then the kernel's threads run, in any
-// order.
+// The kernels. A walk of its own looks at every access of the copy kernel first; then the kernel's threads run,
+// in any order.
 #include <algorithm>
 #include <cstring>
 #include <numeric>
@@ -168,7 +168,7 @@ std::uint64_t next_seed() {
 
 }  // namespace
 
-void run_kernel(const kd::Batch& batch, std::int64_t grid) {
+void run_copy(const kd::Batch& batch, std::int64_t grid) {
   try {
     const kd::Job* const jobs =
         batch.jobs != nullptr ? list_at(batch.jobs, batch.njobs, "jobs") : batch.inline_jobs;
@@ -188,6 +188,23 @@ void run_kernel(const kd::Batch& batch, std::int64_t grid) {
   } catch (const std::runtime_error& error) {
     const std::lock_guard guard(driver().mutex);
     driver().illegal(std::string("the copy kernel: ") + error.what());
+  }
+}
+
+void run_offsets(kd::OffsetsTask task, std::int64_t grid) {
+  try {
+    task.indices = list_at(task.indices, task.count, "indices");
+    task.offsets = const_cast<std::int64_t*>(list_at(task.offsets, task.count, "offsets"));
+    task.facts = const_cast<kd::IndexFacts*>(list_at(task.facts, 1, "facts"));
+    std::vector<std::int64_t> threads(static_cast<std::size_t>(grid * kd::kThreads));
+    std::iota(threads.begin(), threads.end(), std::int64_t{0});
+    std::mt19937_64 random(next_seed());
+    std::shuffle(threads.begin(), threads.end(), random);
+    for (const std::int64_t thread : threads)
+      kd::run_offsets_thread(task, thread / kd::kThreads, grid, static_cast<int>(thread % kd::kThreads));
+  } catch (const std::runtime_error& error) {
+    const std::lock_guard guard(driver().mutex);
+    driver().illegal(std::string("the kernel that makes offsets: misses its ") + error.what());
   }
 }
 

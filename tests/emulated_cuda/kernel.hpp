@@ -4,10 +4,12 @@
 #include <cstdint>
 
 #include "kernels/device/job.hpp"
+#include "kernels/device/offsets.hpp"
 
 namespace emulated {
 
-/// The copy kernel with `grid` blocks, as an operation of a stream.
-void run_kernel(const mpix::kernels::device::Batch& batch, std::int64_t grid);
+// Kernels with `grid` blocks, as operations of a stream.
+void run_copy(const mpix::kernels::device::Batch& batch, std::int64_t grid);
+void run_offsets(mpix::kernels::device::OffsetsTask task, std::int64_t grid);
 
 }  // namespace emulated

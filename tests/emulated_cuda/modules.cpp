@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Modules, which have the copy kernel whatever their image; launches.
+// Modules, which have the library's kernels whatever their image; launches.
 #include <algorithm>
 #include <cstring>
 
@@ -14,7 +14,7 @@ CUresult load(CUmodule* result, const void* image) {
   if (image == nullptr) return CUDA_ERROR_INVALID_IMAGE;
   auto made = std::make_unique<CUmod_st>();
   made->context = current();
-  made->kernel.module = made.get();
+  made->copy.module = made->offsets.module = made.get();
   const std::lock_guard guard(driver().mutex);
   *result = made.get();
   driver().modules.push_back(std::move(made));
@@ -58,8 +58,12 @@ EMULATED CUresult CUDAAPI cuModuleGetFunction(CUfunction* result, CUmodule modul
   EMULATED_CONTEXT_CALL(cuModuleGetFunction, CUDA_ERROR_NOT_FOUND);
   const std::lock_guard guard(driver().mutex);
   if (!is_loaded(module)) return CUDA_ERROR_INVALID_HANDLE;
-  if (std::strcmp(name, mpix::kernels::device::kKernelName) != 0) return CUDA_ERROR_NOT_FOUND;
-  *result = &module->kernel;
+  if (std::strcmp(name, mpix::kernels::device::kKernelName) == 0)
+    *result = &module->copy;
+  else if (std::strcmp(name, mpix::kernels::device::kOffsetsKernelName) == 0)
+    *result = &module->offsets;
+  else
+    return CUDA_ERROR_NOT_FOUND;
   return CUDA_SUCCESS;
 }
 
@@ -96,12 +100,17 @@ EMULATED CUresult CUDAAPI cuLaunchKernel(CUfunction function, unsigned int grid,
                                          void** parameters, void**) {
   EMULATED_STREAM_CALL(cuLaunchKernel, CUDA_ERROR_LAUNCH_FAILED, handle);
   using mpix::kernels::device::Batch;
+  using mpix::kernels::device::OffsetsTask;
   EMULATED_RETURN_IF(check(function));
   if (function->module->context != stream->context) return CUDA_ERROR_INVALID_CONTEXT;
   if (threads != mpix::kernels::device::kThreads || grid == 0 || grid > 2147483647U ||
       parameters == nullptr || grid_y != 1 || grid_z != 1 || threads_y != 1 || threads_z != 1)
     return CUDA_ERROR_INVALID_VALUE;
+  if (function == &function->module->offsets) {
+    submit(stream, [task = *static_cast<const OffsetsTask*>(parameters[0]), grid] { run_offsets(task, grid); });
+    return CUDA_SUCCESS;
+  }
   auto batch = std::make_shared<Batch>(*static_cast<const Batch*>(parameters[0]));
-  submit(stream, [batch, grid] { run_kernel(*batch, grid); });
+  submit(stream, [batch, grid] { run_copy(*batch, grid); });
   return CUDA_SUCCESS;
 }

@@ -140,35 +140,78 @@ MPI_TEST(reused_addresses, {.sizes = {2, 3}}) {
   }
 }
 
-/// Indices in memory of a GPU say the same as on the host.
-MPI_TEST(indices_on_the_gpu, {.sizes = {1, 2, 3}}) {
-  need_gpu();
-  constexpr std::int64_t kRows = 700, kRow = 96;
-  std::vector<MPI_Count> counts(static_cast<std::size_t>(t.size), kRows);
-  std::vector<MPI_Count> indices(static_cast<std::size_t>(t.size) * kRows);
-  std::vector<ByteMap> maps(counts.size());
-  for (std::size_t i = 0; i < indices.size(); ++i) indices[i] = static_cast<MPI_Count>(i);
+namespace {
+
+constexpr std::int64_t kIndexedRows = 700;  // for each peer
+
+/// Rows of `bytes` in a random order, of which a sender repeats some, by indices in memory of a GPU.
+Side rows_by_gpu_indices(const Case& t, std::int64_t bytes, bool sends) {
+  const auto peers = static_cast<std::size_t>(t.size);
+  const std::vector<MPI_Count> counts(peers, kIndexedRows);
+  std::vector<MPI_Count> indices(peers * kIndexedRows);
+  for (std::size_t i = 0; i < indices.size(); ++i) indices[i] = static_cast<MPI_Count>(sends ? i / 2 : i);
   t.own.shuffle(indices);
-  for (std::size_t i = 0; i < indices.size(); ++i) maps[i / kRows].push_back({indices[i] * kRow, kRow});
-  const std::size_t bytes = indices.size() * sizeof(MPI_Count);
-  void* const there = gpu::allocate(gpu::Memory::device, bytes);
-  gpu::upload(there, indices.data(), bytes);
-  MPI_Datatype row = MPI_DATATYPE_NULL;
-  OK(MPI_Type_contiguous(static_cast<int>(kRow), MPI_BYTE, &row));
+  std::vector<ByteMap> maps(peers);
+  for (std::size_t i = 0; i < indices.size(); ++i)
+    maps[i / kIndexedRows].push_back({indices[i] * (bytes + 16), bytes});
+  const std::size_t length = indices.size() * sizeof(MPI_Count);
+  void* const there = gpu::allocate(gpu::Memory::device, length);
+  gpu::upload(there, indices.data(), length);
+  MPI_Datatype run = MPI_DATATYPE_NULL, row = MPI_DATATYPE_NULL;
+  OK(MPI_Type_contiguous(static_cast<int>(bytes), MPI_BYTE, &run));
+  OK(MPI_Type_create_resized(run, 0, bytes + 16, &row));
   OK(MPI_Type_commit(&row));
-  Layouts layouts;
   MPIX_Layout made = MPIX_LAYOUT_NULL;
-  for (Side* const side : {&layouts.send, &layouts.recv}) {
-    OK(MPIX_Layout_create_indexed_block(t.size, counts.data(), static_cast<const MPI_Count*>(there), row,
-                                        &made));
-    *side = Side(made, maps, "indices on a GPU");
-  }
-  gpu::release(gpu::Memory::device, there);
+  OK(MPIX_Layout_create_indexed_block(t.size, counts.data(), static_cast<const MPI_Count*>(there), row, &made));
   OK(MPI_Type_free(&row));
-  Data data(t.comm, t.own, layouts);
-  OK(MPIX_Alltoallv_layout(data.sendbuf(), layouts.send.layout(), data.recvbuf(), layouts.recv.layout(),
-                           t.comm));
-  data.verify("indices on a GPU");
+  OK(MPI_Type_free(&run));
+  gpu::release(gpu::Memory::device, there);
+  return Side(made, maps, text("rows of ", bytes, " bytes by indices on a GPU"));
+}
+
+}  // namespace
+
+/// Indices in memory of a GPU say the same as on the host, whoever uses them.
+MPI_TEST(indices_on_the_gpu, {.sizes = {1, 2, 3, 5}}) {
+  need_gpu();
+  const std::vector<MemoryKind> kinds = {MemoryKind::device, MemoryKind::ordinary, MemoryKind::managed};
+  for (const std::int64_t bytes : {8, 96, 1000})
+    for (const MemoryKind send : kinds)
+      for (const MemoryKind recv : kinds) {
+        Layouts layouts;
+        layouts.send = rows_by_gpu_indices(t, bytes, true);
+        layouts.recv = rows_by_gpu_indices(t, bytes, false);
+        for (int round = 0; round < 2; ++round) {
+          // The second time the layouts are used by the other side's memory as well.
+          Data data(t.comm, t.own, layouts, InPlace::no, round == 0 ? send : recv, round == 0 ? recv : send);
+          OK(MPIX_Alltoallv_layout(data.sendbuf(), layouts.send.layout(), data.recvbuf(),
+                                   layouts.recv.layout(), t.comm));
+          data.verify("indices on a GPU");
+        }
+      }
+}
+
+/// The host has no copy of the lists where the exchange is between GPUs of one node.
+MPI_TEST(indices_stay_on_the_gpu, {.sizes = {1, 2, 3}}) {
+  need_gpu();
+  Layouts layouts;
+  layouts.send = rows_by_gpu_indices(t, 96, true);
+  layouts.recv = rows_by_gpu_indices(t, 96, false);
+  MPI_Aint low = -1, extent = -1;
+  OK(MPIX_Layout_get_true_extent(layouts.recv.layout(), &low, &extent));
+  EXPECT(low == 0 && extent == (t.size * kIndexedRows - 1) * 112 + 96, low, " and ", extent);
+  MPIX_Layout_plan plan = make_plan(t, layouts);
+  const std::int64_t lists = 2 * t.size * kIndexedRows * 8;
+  for (const MemoryKind kind : {MemoryKind::device, MemoryKind::ordinary}) {
+    Data data(t.comm, t.own, layouts, InPlace::no, kind, kind);
+    run(plan, data);
+    data.verify("planned by indices on a GPU");
+    const MPIX_Layout_stats stats = stats_of(plan);
+    if (kind == MemoryKind::ordinary) EXPECT(stats.plan_bytes > lists, stats.plan_bytes);
+    if (kind == MemoryKind::device && ranks_here(t) == t.size)
+      EXPECT(stats.plan_bytes < lists / 2, stats.plan_bytes);
+  }
+  OK(MPIX_Layout_plan_free(&plan));
 }
 
 /// Operations on a stream, an exchange, operations on what has come: nobody waits on the host in between.

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /// When a rank may leave an exchange in which other ranks of its node are still at work: as soon as it has
-/// finished where little comes to the node, and not while packets may come that it hands on.
+/// finished where little comes to the node or, in an exchange that was planned, where it hands nothing on;
+/// and not while packets may come that it hands on.
 #include <atomic>
 #include <chrono>
+#include <cstdlib>
 #include <deque>
 #include <memory>
 #include <thread>
@@ -41,6 +43,26 @@ void exchange(const Case& t, const Layouts& layouts, Data& data) {
   OK(MPIX_Alltoallv_layout(data.sendbuf(), layouts.send.layout(), data.recvbuf(), layouts.recv.layout(),
                            t.comm));
 }
+
+class Plan {
+ public:
+  Plan(const Case& t, const Layouts& layouts) {
+    OK(MPIX_Alltoallv_layout_init(layouts.send.layout(), layouts.recv.layout(), t.comm, MPI_INFO_NULL,
+                                  &plan_));
+  }
+  ~Plan() { OK(MPIX_Layout_plan_free(&plan_)); }
+  Plan(const Plan&) = delete;
+  Plan& operator=(const Plan&) = delete;
+
+  void execute(Data& data) const {
+    MPI_Request request = MPI_REQUEST_NULL;
+    OK(MPIX_Layout_plan_start(plan_, data.sendbuf(), data.recvbuf(), &request));
+    OK(MPI_Wait(&request, MPI_STATUS_IGNORE));
+  }
+
+ private:
+  MPIX_Layout_plan plan_ = MPIX_LAYOUT_PLAN_NULL;
+};
 
 void send(const Case& t, int to) {
   int nothing = 0;
@@ -146,15 +168,41 @@ MPI_TEST(before_one_that_is_far_ahead, {.sizes = {3, 4, 5, 8}}) {
   for (Data& each : data) each.verify("far ahead");
 }
 
+/// Rank 1 and the last rank begin only after rank 0 of the first one's node has ended: what repeats nothing is
+/// not forwarded, however much it is.
+MPI_TEST(at_once_where_the_plan_forwards_nothing, {.sizes = {3, 4, 5, 8}}) {
+  const bool forced = std::getenv("MPIX_LAYOUT_ROUTE") != nullptr;
+  const int last = t.size - 1;
+  const bool waits = !forced && !share_node(t, 0, last);
+  for (const std::int64_t bytes : {700, 3000000}) {
+    const Layouts layouts = from_last_to_second(t, bytes, 1);
+    Data data(t.comm, t.own, layouts);
+    const Plan plan(t, layouts);
+    plan.execute(data);  // so that all are connected
+    data.reset();
+    if (waits && (t.rank == 1 || t.rank == last)) receive(t, 0);
+    plan.execute(data);
+    if (waits && t.rank == 0) {
+      send(t, 1);
+      send(t, last);
+    }
+    data.verify("planned");
+  }
+}
+
 /// Rank 0 does nothing for rank 1 after it has left, so what it has to hand on must have been by then.
 MPI_TEST(after_the_last_packet, {.sizes = {3, 4, 5, 8}}) {
   const bool watches = share_node(t, 0, 1);
   for (const std::int64_t bytes : {5000, 300000}) {
     const Layouts layouts = from_last_to_second(t, bytes, 20);
+    const Plan plan(t, layouts);
     SharedNumber arrived(t.comm);
-    for (int round = 1; round <= 5; ++round) {
+    for (int round = 1; round <= 10; ++round) {
       Data data(t.comm, t.own, layouts);
-      exchange(t, layouts, data);
+      if (round % 2 == 0)
+        plan.execute(data);
+      else
+        exchange(t, layouts, data);
       if (t.rank == 1) arrived.set(round);
       if (t.rank == 0 && watches)
         EXPECT(arrived.becomes(round), "rank 0 has left before it had handed on all packets");

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <numeric>
 #include <optional>
 #include <thread>
 
@@ -173,6 +174,89 @@ TEST_F(DeviceQueue, ScattersEntries) {
       for (std::int64_t i = 0; i < entry.bytes; ++i)
         to.at(start + entry.offset + i) = in[static_cast<std::size_t>(entry.data + i)];
     to.expect_content("entries");
+  }
+}
+
+/// Indices in device memory, of `parts` lists of blocks one after the other.
+struct IndexLists {
+  std::vector<std::int64_t> indices;
+  std::vector<std::size_t> lengths;
+  std::int64_t extent = 0;
+  std::shared_ptr<const Offsets> made;
+
+  IndexLists(Gpus& gpus, Random& random, int parts) : extent(pick(random, -40, 40) * 8) {
+    for (int part = 0; part < parts; ++part) lengths.push_back(static_cast<std::size_t>(pick(random, 1, 700)));
+    indices.resize(std::accumulate(lengths.begin(), lengths.end(), std::size_t{0}));
+    for (std::int64_t& index : indices) index = 3 * pick(random, -1000, 1000);
+    const std::size_t bytes = indices.size() * sizeof(std::int64_t);
+    Memory memory(Kind::device, bytes);
+    const auto* const data = reinterpret_cast<const std::byte*>(indices.data());
+    memory.write(Bytes(data, data + bytes));
+    made = gpus.make_offsets(reinterpret_cast<const std::int64_t*>(memory.data()),
+                             static_cast<std::int64_t>(indices.size()), extent, gpus.look(memory.data()));
+  }
+};
+
+TEST_F(DeviceQueue, MakesOffsetsOfIndices) {
+  for (int round = 0; round < kRounds; ++round) {
+    const IndexLists lists(*gpus, random, 1);
+    const kernels::GpuOffsets place = lists.made->place();
+    std::vector<std::int64_t> offsets(lists.indices.size());
+    lists.made->read(offsets);
+    for (std::size_t i = 0; i < offsets.size(); ++i) {
+      ASSERT_EQ(offsets[i], lists.indices[i] * lists.extent) << i;
+      if (place.alignment > 0) EXPECT_EQ(offsets[i] % static_cast<std::int64_t>(place.alignment), 0);
+      if (place.alignment == 0) EXPECT_EQ(offsets[i], 0);
+    }
+    EXPECT_EQ(place.ordinal, queue->ordinal());
+    EXPECT_EQ(lists.made->least(), *std::min_element(lists.indices.begin(), lists.indices.end()));
+    EXPECT_EQ(lists.made->most(), *std::max_element(lists.indices.begin(), lists.indices.end()));
+  }
+}
+
+/// Beside lists of the host; some follow one another in device memory and in the mirror, others do not.
+TEST_F(DeviceQueue, MirrorsListsThatTheGpuHas) {
+  for (int round = 0; round < kRounds; ++round) {
+    const IndexLists lists(*gpus, random, static_cast<int>(pick(random, 1, 5)));
+    const std::int64_t run = pick(random, 1, 100);
+    const std::int64_t low = std::min(lists.made->least() * lists.extent, lists.made->most() * lists.extent);
+    const std::int64_t high = std::max(lists.made->least() * lists.extent, lists.made->most() * lists.extent);
+    Memory memory(Kind::device, static_cast<std::size_t>(high - low + run));
+    const Bytes content = random_bytes(random, memory.bytes());
+    memory.write(content);
+    std::vector<kernels::Blocks> blocks;
+    std::vector<kernels::GpuOffsets> places;
+    kernels::GpuOffsets next = lists.made->place();
+    for (const std::size_t length : lists.lengths) {
+      kernels::Blocks listed;
+      listed.form = kernels::Form::indexed;
+      listed.offset = -low;
+      listed.run = run;
+      listed.nruns = static_cast<std::int64_t>(length);
+      listed.bytes = listed.nruns * run;
+      blocks.push_back(listed);
+      places.push_back(next);
+      next.offsets += length;
+    }
+    for (std::size_t i = 0; i < blocks.size(); ++i) blocks[i].on_gpu = &places[i];
+    const Shape shape = random_shape(random);
+    const kernels::Blocks on_host = shape.view();
+    std::vector<const kernels::Blocks*> all = {nullptr, &on_host};
+    for (const kernels::Blocks& listed : blocks) all.push_back(&listed);
+    kernels::testing::shuffle(all, random);
+    const std::shared_ptr<const Mirror> mirror = queue->mirror(all);
+    std::size_t first = 0;
+    for (std::size_t i = 0; i < blocks.size(); first += lists.lengths[i++]) {
+      const auto at = static_cast<std::size_t>(std::find(all.begin(), all.end(), &blocks[i]) - all.begin());
+      Bytes out(static_cast<std::size_t>(blocks[i].bytes));
+      const Side side{memory.data(), &(*mirror)[at], mirror.get(), nullptr, 0};
+      insist([&] { return queue->gather(side, out.data(), out.size()); });
+      queue->wait();
+      for (std::size_t k = 0; k < out.size(); ++k) {
+        const std::int64_t offset = lists.indices[first + k / static_cast<std::size_t>(run)] * lists.extent;
+        ASSERT_EQ(out[k], content[static_cast<std::size_t>(offset - low) + k % static_cast<std::size_t>(run)]);
+      }
+    }
   }
 }
 

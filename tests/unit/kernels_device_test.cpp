@@ -7,6 +7,7 @@
 #include <numeric>
 #include <vector>
 
+#include "kernels/device/offsets.hpp"
 #include "tests/unit/kernels_device_support.hpp"
 
 namespace mpix::kernels::device {
@@ -155,6 +156,37 @@ TEST(DeviceKernel, OneThreadWritesAByte) {
     ASSERT_EQ(std::accumulate(writers.begin(), writers.end(), std::int64_t{0}), c.job.bytes);
     for (std::size_t i = 0; i < initial.size(); ++i)
       ASSERT_TRUE(writers[i] == 1 || initial[i] == c.expected[i]) << "byte " << i;
+  }
+}
+
+TEST(DeviceOffsets, EveryThreadOfRandomIndices) {
+  Rng rng(base_seed());
+  SCOPED_TRACE(testing::Message() << "MPIX_TEST_SEED=" << base_seed());
+  for (const std::int64_t count : {1, 2, kThreads, kThreads * 8 + 1, 100000, 3000000}) {
+    const std::int64_t most = rng.chance(50) ? 1000 : INT64_MAX;
+    const std::int64_t unit = std::int64_t{1} << rng.between(0, 12);
+    const std::int64_t extent = rng.between(-5000, 5000);
+    std::vector<std::int64_t> indices(static_cast<std::size_t>(count)), offsets(indices.size(), -1);
+    for (std::int64_t& index : indices) index = rng.between(-most / unit, most / unit) * unit;
+    IndexFacts facts;
+    const OffsetsTask task{indices.data(), offsets.data(), count, extent, &facts};
+    const std::int64_t blocks = offsets_blocks(count);
+    ASSERT_LE(blocks, kMostOffsetsBlocks);
+    std::vector<std::int64_t> threads(static_cast<std::size_t>(blocks * kThreads));
+    std::iota(threads.begin(), threads.end(), std::int64_t{0});
+    rng.shuffle(threads);
+    for (const std::int64_t thread : threads)
+      run_offsets_thread(task, thread / kThreads, blocks, static_cast<int>(thread % kThreads));
+    std::uint64_t joined = 0;
+    for (std::size_t i = 0; i < indices.size(); ++i) {
+      std::int64_t expected = 0;
+      static_cast<void>(__builtin_mul_overflow(indices[i], extent, &expected));  // wraps round
+      ASSERT_EQ(offsets[i], expected) << i;
+      joined |= static_cast<std::uint64_t>(indices[i]);
+    }
+    EXPECT_EQ(facts.least, *std::min_element(indices.begin(), indices.end()));
+    EXPECT_EQ(facts.most, *std::max_element(indices.begin(), indices.end()));
+    EXPECT_EQ(facts.joined, joined);
   }
 }
 

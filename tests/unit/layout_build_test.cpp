@@ -119,6 +119,82 @@ TEST(LayoutBuild, MoreDimensionsThanKeptAreListed) {
   EXPECT_EQ(bytes_of(*layout, 0), expected);
 }
 
+MPI_Datatype resized_run(int bytes, MPI_Aint extent) {
+  MPI_Datatype run = MPI_DATATYPE_NULL, type = MPI_DATATYPE_NULL;
+  EXPECT_EQ(MPI_Type_contiguous(bytes, MPI_BYTE, &run), MPI_SUCCESS);
+  EXPECT_EQ(MPI_Type_create_resized(run, 0, extent, &type), MPI_SUCCESS);
+  EXPECT_EQ(MPI_Type_free(&run), MPI_SUCCESS);
+  return type;
+}
+
+/// What build_indexed_on_gpu asks a GPU for, on the host.
+struct FakeGpu {
+  std::vector<MPI_Count> indices;
+  int made = 0, read = 0;
+
+  GpuList list(std::int64_t count, std::int64_t extent) {
+    ++made;
+    EXPECT_EQ(count, static_cast<std::int64_t>(indices.size()));
+    GpuList list;
+    list.offsets = {reinterpret_cast<const std::int64_t*>(4096), 8, 3};
+    list.least = *std::min_element(indices.begin(), indices.end());
+    list.most = *std::max_element(indices.begin(), indices.end());
+    list.read = [this, extent](std::span<std::int64_t> to) {
+      ++read;
+      ASSERT_EQ(to.size(), indices.size());
+      for (std::size_t i = 0; i < to.size(); ++i) to[i] = indices[i] * extent;
+    };
+    return list;
+  }
+  LayoutRef build(const std::vector<MPI_Count>& counts, MPI_Datatype block) {
+    return build_indexed_on_gpu(static_cast<int>(counts.size()), counts.data(), block,
+                                [this](std::int64_t count, std::int64_t extent) { return list(count, extent); });
+  }
+};
+
+TEST(LayoutBuild, ListsOfAGpuStayThereUntilTheHostNeedsThem) {
+  const std::vector<MPI_Count> counts = {3, 0, 1, 2};
+  for (const MPI_Aint extent : {200, -200, 7}) {
+    FakeGpu gpu{{5, -1, 5, 0, 9, 2}};
+    const OwnedType block(resized_run(100, extent));
+    const LayoutRef layout = gpu.build(counts, block);
+    const LayoutRef expected = build_indexed_block(4, counts.data(), gpu.indices.data(), block);
+    ASSERT_NE(layout, nullptr);
+    EXPECT_EQ(layout->gpu(), 3);
+    EXPECT_FALSE(layout->listed_on_host());
+    EXPECT_EQ(layout->bytes(), 600);
+    EXPECT_EQ(layout->runs(), 6);
+    EXPECT_EQ(layout->true_lb(), expected->true_lb());
+    EXPECT_EQ(layout->true_ub(), expected->true_ub());
+    const std::int64_t memory = layout->memory();
+    const kernels::Blocks* const last = layout->find(3);
+    EXPECT_EQ(last->offsets, nullptr);
+    EXPECT_EQ(last->on_gpu->offsets, reinterpret_cast<const std::int64_t*>(4096) + 4);
+    EXPECT_EQ(gpu.read, 0);
+    layout->list_on_host();
+    layout->list_on_host();
+    EXPECT_EQ(gpu.read, 1);
+    EXPECT_EQ(gpu.made, 1);
+    EXPECT_TRUE(layout->listed_on_host());
+    EXPECT_EQ(layout->find(3), last);
+    for (int peer = 0; peer < 4; ++peer) EXPECT_EQ(bytes_of(*layout, peer), bytes_of(*expected, peer));
+    EXPECT_GE(layout->memory(), memory + 48);
+  }
+}
+
+TEST(LayoutBuild, ListsThatAreBetterMadeOnTheHost) {
+  FakeGpu gpu{{5, 7}};
+  EXPECT_EQ(gpu.build({0, 0}, OwnedType(resized_run(100, 100))), nullptr);
+  EXPECT_EQ(gpu.build({2}, OwnedType(resized_run(63, 100))), nullptr);
+  EXPECT_EQ(gpu.build({2}, OwnedType(subarray({4, 200}, {4, 100}, {0, 0}, MPI_BYTE))), nullptr);
+  EXPECT_EQ(gpu.made, 0);
+  gpu.indices = {1, kHuge};
+  EXPECT_EQ(gpu.build({2}, OwnedType(resized_run(100, 100))), nullptr);
+  EXPECT_EQ(gpu.build({kHuge}, OwnedType(resized_run(100, 100))), nullptr);
+  EXPECT_ERROR(gpu.build({-1}, MPI_INT), Code::count, "counts[0] is -1");
+  EXPECT_ERROR(gpu.build({1}, MPI_DATATYPE_NULL), Code::type, "block");
+}
+
 TEST(LayoutBuild, NeighboursMerge) {
   const LayoutRef whole = segments({4, 4, 8, 1}, {0, 4, 8, 16});
   EXPECT_EQ(whole->find(0)->form, Form::strided);

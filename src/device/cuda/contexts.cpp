@@ -5,6 +5,7 @@
 
 #include "kernels/device/image.hpp"
 #include "kernels/device/job.hpp"
+#include "kernels/device/offsets.hpp"
 
 namespace mpix::device::cuda {
 
@@ -16,7 +17,7 @@ Contexts::Entry* Contexts::find(CUcontext handle) {
 }
 
 CudaContextPointer Contexts::add(CudaContextPointer context) {
-  if (find(context->get()) == nullptr) entries_.push_back({context, {}, nullptr});
+  if (find(context->get()) == nullptr) entries_.push_back({context, {}, {}});
   return context;
 }
 
@@ -51,20 +52,23 @@ CudaContextPointer Contexts::of_stream(CUstream stream) {
   return get(handle, static_cast<int>(device));
 }
 
-CUfunction Contexts::kernel(const CudaContextPointer& context) {
+Kernels Contexts::kernels(const CudaContextPointer& context) {
   const std::lock_guard guard(mutex_);
   add(context);
   Entry& entry = *find(context->get());
-  if (entry.function != nullptr) return entry.function;
+  if (entry.kernels.copy != nullptr) return entry.kernels;
   CudaModule module = load_cuda_module(context, kernels::device::kernel_image());
   const CudaScope scope(*context);
   cuda_check(*driver_, scope.result(), "cuCtxPushCurrent");
-  CUfunction function = nullptr;
-  cuda_check(*driver_, driver_->cuModuleGetFunction(&function, module.get(), kernels::device::kKernelName),
-             "cuModuleGetFunction");
-  if (driver_->cuFuncLoad != nullptr) cuda_check(*driver_, driver_->cuFuncLoad(function), "cuFuncLoad");
+  const auto load = [&](const char* name) {
+    CUfunction function = nullptr;
+    cuda_check(*driver_, driver_->cuModuleGetFunction(&function, module.get(), name), "cuModuleGetFunction");
+    if (driver_->cuFuncLoad != nullptr) cuda_check(*driver_, driver_->cuFuncLoad(function), "cuFuncLoad");
+    return function;
+  };
+  const Kernels loaded{load(kernels::device::kKernelName), load(kernels::device::kOffsetsKernelName)};
   entry.module = std::move(module);
-  return entry.function = function;
+  return entry.kernels = loaded;
 }
 
 }  // namespace mpix::device::cuda

@@ -11,6 +11,11 @@
 
 namespace mpix::device::cuda {
 
+/// See kernels/device.
+struct Kernels {
+  CUfunction copy = nullptr, offsets = nullptr;
+};
+
 /// Thread-safe.
 class Contexts {
  public:
@@ -25,14 +30,14 @@ class Contexts {
   CudaContextPointer of(int ordinal);
   /// The context that `stream` of the application belongs to; its current one for a default stream.
   CudaContextPointer of_stream(CUstream stream);
-  /// The copy kernel in `context`, ready to run: launching it loads nothing any more.
-  CUfunction kernel(const CudaContextPointer& context);
+  /// The kernels in `context`, ready to run: launching them loads nothing any more.
+  Kernels kernels(const CudaContextPointer& context);
 
  private:
   struct Entry {
     CudaContextPointer context;
     CudaModule module;
-    CUfunction function = nullptr;
+    Kernels kernels;
   };
   /// The entry of a context that lives, others forgotten.
   Entry* find(CUcontext handle);

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // GPUs that the CUDA driver of this process finds.
-#include <algorithm>
 #include <array>
-#include <cstring>
 #include <exception>
 #include <map>
 #include <mutex>
@@ -17,6 +15,31 @@ namespace mpix::device {
 namespace cuda {
 namespace {
 
+class CudaOffsets : public Offsets {
+ public:
+  CudaOffsets(std::shared_ptr<Shared> shared, SetUp::Made made, int ordinal) noexcept
+      : shared_(std::move(shared)), made_(std::move(made)), ordinal_(ordinal) {}
+  CudaOffsets(const CudaOffsets&) = delete;
+  CudaOffsets& operator=(const CudaOffsets&) = delete;
+  ~CudaOffsets() override { shared_->set_up.dispose(std::move(made_.memory)); }
+
+  kernels::GpuOffsets place() const noexcept override { return {data(), made_.alignment, ordinal_}; }
+  std::int64_t least() const noexcept override { return made_.least; }
+  std::int64_t most() const noexcept override { return made_.most; }
+  void read(std::span<std::int64_t> to) const override {
+    shared_->set_up.read(made_.memory.context(), to.data(), data(), to.size_bytes());
+  }
+
+ private:
+  const std::int64_t* data() const noexcept {
+    return reinterpret_cast<const std::int64_t*>(made_.memory.get());
+  }
+
+  std::shared_ptr<Shared> shared_;
+  SetUp::Made made_;
+  int ordinal_;
+};
+
 class CudaGpus : public Gpus {
  public:
   explicit CudaGpus(std::shared_ptr<Shared> shared) noexcept : shared_(std::move(shared)) {}
@@ -24,7 +47,11 @@ class CudaGpus : public Gpus {
   Facts look(const void* address) noexcept override { return shared_->memory.look(address).facts; }
   bool reaches(int ordinal, const Facts& facts) noexcept override;
   std::unique_ptr<Queue> make_queue(const Facts& facts) override;
-  void read(void* to, const void* from, std::size_t bytes, const Facts& facts) override;
+  void read(void* to, const void* from, std::size_t bytes, const Facts& facts) override {
+    shared_->set_up.read(context_of(facts), to, from, bytes);
+  }
+  std::shared_ptr<const Offsets> make_offsets(const std::int64_t* indices, std::int64_t count,
+                                              std::int64_t extent, const Facts& facts) override;
   std::optional<IpcPlace> export_place(const void* address, const Facts& facts) noexcept override;
   std::shared_ptr<const Imported> import(int ordinal, const IpcPlace& place) override {
     return shared_->imports.get(ordinal, place);
@@ -91,23 +118,12 @@ std::unique_ptr<Queue> CudaGpus::make_queue(const Facts& facts) {
   return std::make_unique<CopyQueue>(shared_, context_of(facts));
 }
 
-void CudaGpus::read(void* to, const void* from, std::size_t bytes, const Facts& facts) {
-  constexpr std::size_t kPiece = std::size_t{4} << 20;
+std::shared_ptr<const Offsets> CudaGpus::make_offsets(const std::int64_t* indices, std::int64_t count,
+                                                      std::int64_t extent, const Facts& facts) {
+  shared_->disposal->sweep();
   const CudaContextPointer context = context_of(facts);
-  const CudaDriver& driver = *shared_->driver;
-  const CudaStream stream = create_cuda_stream(context);
-  CudaPinned pinned = allocate_cuda_pinned(context, std::min(bytes, kPiece));
-  const CudaScope scope(*context);
-  cuda_check(driver, scope.result(), "cuCtxPushCurrent");
-  for (std::size_t done = 0, piece = 0; done < bytes; done += piece) {
-    piece = std::min(bytes - done, kPiece);
-    const auto place = reinterpret_cast<CUdeviceptr>(static_cast<const std::byte*>(from) + done);
-    cuda_check(driver, driver.cuMemcpyDtoHAsync(pinned.get(), place, piece, stream.get()),
-               "cuMemcpyDtoHAsync");
-    cuda_check(driver, driver.cuStreamSynchronize(stream.get()), "cuStreamSynchronize");
-    std::memcpy(static_cast<std::byte*>(to) + done, pinned.get(), piece);
-  }
-  shared_->disposal->put(std::move(pinned));
+  return std::make_shared<const CudaOffsets>(
+      shared_, shared_->set_up.make_offsets(context, indices, count, extent), facts.ordinal);
 }
 
 std::optional<IpcPlace> CudaGpus::export_place(const void* address, const Facts& facts) noexcept {

@@ -106,10 +106,16 @@ CUresult Launcher::launch(std::span<const Job> jobs) noexcept {
   return result == CUDA_SUCCESS ? record() : result;
 }
 
-CUresult Launcher::upload(CUdeviceptr to, std::span<const std::byte> from) noexcept {
+CUresult Launcher::upload(CUdeviceptr to, std::span<const std::byte> from,
+                          std::span<const ListCopy> lists) noexcept {
   const CudaScope scope(*context_);
   if (scope.result() != CUDA_SUCCESS) return scope.result();
-  const CUresult result = context_->driver().cuMemcpyHtoDAsync(to, from.data(), from.size(), stream_.get());
+  const CudaDriver& driver = context_->driver();
+  CUresult result = CUDA_SUCCESS;
+  if (!from.empty()) result = driver.cuMemcpyHtoDAsync(to, from.data(), from.size(), stream_.get());
+  for (std::size_t i = 0; i < lists.size() && result == CUDA_SUCCESS; ++i)
+    result = driver.cuMemcpyDtoDAsync(to + lists[i].to, reinterpret_cast<CUdeviceptr>(lists[i].from),
+                                      lists[i].bytes, stream_.get());
   return result == CUDA_SUCCESS ? record() : result;
 }
 

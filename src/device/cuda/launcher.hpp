@@ -14,6 +14,12 @@
 
 namespace mpix::device::cuda {
 
+/// A list in device memory, and where it goes.
+struct ListCopy {
+  const std::int64_t* from;
+  std::size_t to, bytes;
+};
+
 /// Not thread-safe. Errors come back as the driver gave them; after one, nothing more is to be launched.
 class Launcher {
  public:
@@ -28,8 +34,9 @@ class Launcher {
   bool room(std::size_t jobs) const noexcept;
   /// Does `jobs`, at most kMaxJobs, after all earlier launches; there is room.
   CUresult launch(std::span<const Job> jobs) noexcept;
-  /// Copies `from`, which stays as it is until done, to device memory at `to`: counts as a launch.
-  CUresult upload(CUdeviceptr to, std::span<const std::byte> from) noexcept;
+  /// Copies `from`, which stays as it is until done, to device memory at `to`, and `lists` behind it: counts
+  /// as one launch.
+  CUresult upload(CUdeviceptr to, std::span<const std::byte> from, std::span<const ListCopy> lists) noexcept;
   /// Looks for launches that are done.
   CUresult poll() noexcept;
   /// Waits for all launches.

@@ -19,13 +19,44 @@ std::int64_t take(std::size_t& bytes, std::int64_t count) {
   return place;
 }
 
+bool has_list(const kernels::Blocks& blocks, int ordinal) noexcept {
+  return blocks.on_gpu != nullptr && blocks.on_gpu->ordinal == ordinal;
+}
+
+/// Without pointers to lists: another thread may be setting those.
+kernels::Blocks without_lists(const kernels::Blocks& blocks) noexcept {
+  kernels::Blocks bare;
+  bare.form = blocks.form;
+  bare.ndims = blocks.ndims;
+  bare.bytes = blocks.bytes;
+  bare.offset = blocks.offset;
+  bare.run = blocks.run;
+  bare.nruns = blocks.nruns;
+  return bare;
+}
+
+/// Where the list that the GPU has will lie; adds it to `lists`.
+BlocksPlace add_list(const kernels::Blocks& blocks, HostLists& lists) {
+  const kernels::GpuOffsets& there = *blocks.on_gpu;
+  const auto bytes = static_cast<std::size_t>(blocks.nruns) * sizeof(std::int64_t);
+  BlocksPlace place;
+  place.blocks = without_lists(blocks);
+  place.alignment = static_cast<std::uint64_t>(blocks.offset | blocks.run) | there.alignment;
+  place.offsets = static_cast<std::int64_t>(lists.bytes);
+  ListCopy* const last = lists.copies.empty() ? nullptr : &lists.copies.back();
+  if (last != nullptr && last->from + last->bytes / sizeof(std::int64_t) == there.offsets)
+    last->bytes += bytes;
+  else
+    lists.copies.push_back({there.offsets, lists.bytes, bytes});
+  lists.bytes += bytes;
+  return place;
+}
+
 /// Where the lists of `blocks` will lie; adds them to `bytes`.
 BlocksPlace place_of(const kernels::Blocks& blocks, std::size_t& bytes) {
   const ListSizes sizes = kernels::device::list_sizes(blocks);
   BlocksPlace place;
-  place.blocks = blocks;
-  place.blocks.dims = nullptr;
-  place.blocks.offsets = place.blocks.lengths = nullptr;
+  place.blocks = without_lists(blocks);
   place.alignment = kernels::device::alignment_of(blocks);
   place.dims = take<StridedDim>(bytes, sizes.dims);
   place.offsets = take<std::int64_t>(bytes, sizes.offsets);
@@ -41,21 +72,22 @@ T* list_at(std::vector<std::byte>& memory, std::int64_t place) {
 
 }  // namespace
 
-HostLists make_lists(std::span<const kernels::Blocks* const> blocks) {
+HostLists make_lists(std::span<const kernels::Blocks* const> blocks, int ordinal) {
   HostLists lists;
-  std::size_t bytes = 0;
-  lists.places.reserve(blocks.size());
-  for (const kernels::Blocks* const b : blocks)
-    lists.places.push_back(b != nullptr ? place_of(*b, bytes) : BlocksPlace());
-  lists.memory.resize(bytes);
-  for (std::size_t i = 0; i < blocks.size(); ++i) {
-    if (blocks[i] == nullptr) continue;
+  lists.places.resize(blocks.size());
+  std::vector<std::size_t> of_host, of_gpu;
+  for (std::size_t i = 0; i < blocks.size(); ++i)
+    if (blocks[i] != nullptr) (has_list(*blocks[i], ordinal) ? of_gpu : of_host).push_back(i);
+  for (const std::size_t i : of_host) lists.places[i] = place_of(*blocks[i], lists.bytes);
+  lists.memory.resize(lists.bytes);
+  for (const std::size_t i : of_host) {
     const BlocksPlace& place = lists.places[i];
     kernels::device::write_lists(*blocks[i], list_at<StridedDim>(lists.memory, place.dims),
                                  list_at<std::int64_t>(lists.memory, place.offsets),
                                  list_at<std::int64_t>(lists.memory, place.ends),
                                  list_at<std::int64_t>(lists.memory, place.coarse));
   }
+  for (const std::size_t i : of_gpu) lists.places[i] = add_list(*blocks[i], lists);
   return lists;
 }
 

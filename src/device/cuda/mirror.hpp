@@ -8,21 +8,24 @@
 #include <span>
 #include <vector>
 
+#include "device/cuda/launcher.hpp"
 #include "device/cuda/shared.hpp"
 #include "device/device.hpp"
 
 namespace mpix::device::cuda {
 
-/// Lists before they are copied to the GPU.
+/// Lists before they are copied to the GPU `ordinal`: those of the host, then those that the GPU has already.
 struct HostLists {
   std::vector<BlocksPlace> places;
   std::vector<std::byte> memory;
+  std::vector<ListCopy> copies;
+  std::size_t bytes = 0;  ///< of all
 };
-HostLists make_lists(std::span<const kernels::Blocks* const> blocks);
+HostLists make_lists(std::span<const kernels::Blocks* const> blocks, int ordinal);
 
 class ListMirror : public Mirror {
  public:
-  /// `memory` is to receive what HostLists::memory holds; `bytes` may be 0.
+  /// `memory` is to receive what HostLists describes; `bytes` may be 0.
   ListMirror(std::shared_ptr<Shared> shared, int ordinal, std::vector<BlocksPlace> places, CudaMemory memory,
              std::size_t bytes) noexcept
       : shared_(std::move(shared)),

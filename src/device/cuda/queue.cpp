@@ -26,7 +26,7 @@ constexpr std::size_t align_up(std::size_t bytes, std::size_t alignment) {
 CopyQueue::CopyQueue(std::shared_ptr<Shared> shared, CudaContextPointer context)
     : shared_(std::move(shared)),
       context_(std::move(context)),
-      launcher_(std::make_unique<Launcher>(context_, shared_->contexts.kernel(context_))),
+      launcher_(std::make_unique<Launcher>(context_, shared_->contexts.kernels(context_).copy)),
       arena_(std::make_unique<Arena>(context_, kArena)) {
   jobs_.reserve(Launcher::kMaxJobs);
 }
@@ -173,27 +173,28 @@ void CopyQueue::wait() noexcept {
   }
 }
 
-void CopyQueue::upload(CUdeviceptr to, std::vector<std::byte> from) {
+void CopyQueue::upload(const ListMirror& to, HostLists lists) {
   // Jobs that were collected have the number that the upload would take.
   for (flush(); error_.ok() && (collected() || !launcher_->room(1)); flush()) {
     if (!progress()) std::this_thread::yield();
   }
   if (error_.ok()) {
-    uploads_.push_back({next(), std::move(from)});
-    check(launcher_->upload(to, uploads_.back().from), "cuMemcpyHtoDAsync");
+    uploads_.push_back({next(), std::move(lists.memory)});
+    check(launcher_->upload(reinterpret_cast<CUdeviceptr>(to.data()), uploads_.back().from, lists.copies),
+          "copying lists");
   }
   if (!error_.ok()) throw Error(error_);
 }
 
 std::shared_ptr<const Mirror> CopyQueue::mirror(std::span<const kernels::Blocks* const> blocks) {
-  HostLists lists = make_lists(blocks);
-  const std::size_t bytes = lists.memory.size();
+  HostLists lists = make_lists(blocks, ordinal());
+  const std::size_t bytes = lists.bytes;
   CudaMemory memory;
   if (bytes > 0) memory = allocate_cuda_memory(context_, bytes);
   const auto mirror =
       std::make_shared<ListMirror>(shared_, ordinal(), std::move(lists.places), std::move(memory), bytes);
   if (bytes > 0) {
-    upload(reinterpret_cast<CUdeviceptr>(mirror->data()), std::move(lists.memory));
+    upload(*mirror, std::move(lists));
     mirror->set_ticket(launcher_->launched());
   }
   return mirror;

@@ -11,6 +11,7 @@
 #include "device/cuda/arena.hpp"
 #include "device/cuda/jobs.hpp"
 #include "device/cuda/launcher.hpp"
+#include "device/cuda/mirror.hpp"
 #include "device/cuda/shared.hpp"
 #include "device/device.hpp"
 
@@ -69,7 +70,7 @@ class CopyQueue : public Queue {
   void fail(Status status) noexcept;
   void check(CUresult result, const char* what) noexcept;
   void retire() noexcept;
-  void upload(CUdeviceptr to, std::vector<std::byte> from);
+  void upload(const ListMirror& to, HostLists lists);
 
   std::shared_ptr<Shared> shared_;
   CudaContextPointer context_;

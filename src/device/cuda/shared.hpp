@@ -10,6 +10,7 @@
 #include "device/cuda/ipc.hpp"
 #include "device/cuda/known.hpp"
 #include "device/cuda/pins.hpp"
+#include "device/cuda/setup.hpp"
 #include "device/cuda/streams.hpp"
 
 namespace mpix::device::cuda {
@@ -26,6 +27,7 @@ struct Shared {
   Exports exports{contexts, memory};
   Imports imports{contexts, exports, disposal};
   Holds holds{contexts, disposal};
+  SetUp set_up{contexts, disposal};
 };
 
 }  // namespace mpix::device::cuda

@@ -184,6 +184,7 @@ bool UcxChannel::take_announcement(const AnnouncementMessage& message, void* dat
     return false;
   }
   arrived = {true, {message.announcement, bytes_of(data)}, data};
+  transport_.count_arrival();
   return true;
 }
 
@@ -229,6 +230,7 @@ void UcxChannel::put_chunk(std::uint64_t sequence, void* data, Slot* slot) noexc
   arrived.data = data;
   arrived.slot = slot;
   arrived.view.payload = slot != nullptr ? slot->room.data() : bytes_of(data);
+  transport_.count_arrival();
 }
 
 void UcxChannel::lose_chunk() noexcept {

@@ -93,6 +93,8 @@ ucs_status_t UcxWorker::receive_announcement(const AnnouncementMessage& message,
   if (UcxChannel* const channel = find(message.prefix))
     return channel->take_announcement(message, kept) ? keep : UCS_OK;
   try {
+    const auto transport = transports_.find(message.prefix.communicator);
+    if (transport != transports_.end()) transport->second->count_arrival();
     if (early_.keep({message, kept})) return keep;
     log::debug("announcement for communicator ", message.prefix.communicator, " came after its end");
   } catch (const std::exception&) {

@@ -2,6 +2,7 @@
 /// Active messages of UCX between the ranks of one communicator.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -30,6 +31,7 @@ class UcxTransport final : public Transport {
   const char* name() const noexcept override { return "ucx"; }
   Channel& connect(int peer) override;
   int stranger() noexcept override { return worker_->early_source(worker_->lock(), communicator_); }
+  std::uint64_t arrivals() const noexcept override { return arrivals_.load(std::memory_order_acquire); }
   Status progress(bool& happened) noexcept override { return worker_->progress(happened); }
 
   /// Progresses until all that was sent has left this process; waits a bounded time.
@@ -41,6 +43,7 @@ class UcxTransport final : public Transport {
   Endpoint& endpoint(const UcxWorker::Lock& lock, int peer);
   int rank() const noexcept { return rank_; }
   std::uint64_t communicator() const noexcept { return communicator_; }
+  void count_arrival() noexcept { arrivals_.fetch_add(1, std::memory_order_release); }
 
  private:
   bool flushed(const UcxWorker::Lock& lock) const noexcept;
@@ -49,6 +52,7 @@ class UcxTransport final : public Transport {
   const int rank_;
   const std::uint64_t communicator_;
   AddressOf address_of_;
+  std::atomic<std::uint64_t> arrivals_ = 0;
   std::unordered_map<std::uint64_t, std::unique_ptr<UcxChannel>> channels_;
 };
 
