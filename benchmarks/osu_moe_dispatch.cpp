@@ -54,6 +54,9 @@ Methods make_moe_methods(const MoeOptions& options, const DispatchCase& what) {
       case MoeBaseline::chunked:
         methods.push_back(make_chunked(what, options.chunks));
         break;
+      case MoeBaseline::direct:
+        methods.push_back(make_direct(what.exchange, what.buffers));
+        break;
     }
   }
   return methods;

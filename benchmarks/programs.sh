@@ -44,7 +44,7 @@ expect 0 2 "$latency" -m 1M -M 1K -i 2 -x 1
 holds 'skipped, its buffers take'
 expect 0 2 "$overlap" -m 1K:64K -i 4 -x 1 -c -f -t 2
 expect 0 2 "$overlap" -m 64:64 -i 4 -x 1 -c --api plan --baseline packed,datatypes,alltoallv --json "$folder/overlap"
-expect 0 2 "$latency" -m 64:128 -i 4 -x 1 -c --baseline packed,datatypes,copy,alltoallv --json "$folder/latency"
+expect 0 2 "$latency" -m 64:128 -i 4 -x 1 -c --baseline packed,datatypes,copy,alltoallv,direct --json "$folder/latency"
 for file in overlap latency; do
   python3 -c 'import json, sys; assert json.load(open(sys.argv[1]))["cases"][0]["validation"] == "Pass"' \
     "$folder/$file" || failed=1
@@ -64,7 +64,7 @@ holds "'12X' given"
 expect 2 2 "$latency" -m 16:8
 expect 2 2 "$latency" --pattern fft --procs 3x1
 expect 2 2 "$latency" --pattern moe --experts 4
-for baselines in packed,datatypes,two-stage,chunked none; do
+for baselines in packed,datatypes,two-stage,chunked direct none; do
   expect 0 3 "$dispatch" --tokens 20 --row 24,100 -i 2 -x 1 -c --nodes-of-ranks 2,1 --baseline $baselines
   holds Pass
 done

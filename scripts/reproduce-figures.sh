@@ -116,55 +116,19 @@ moe() {
   show moe-inside "${launcher[@]}" "$dispatch" --tokens 4096 --row 64,256,1024,4096,14336 -c
 }
 
-# Prints and runs, by the direct and the chosen route: in_turns NAME LAUNCHES COMMAND...
-# Then for each line of the tables the medians over the launches, which differ much where exchanges are short.
-in_turns() {
-  local name=$1 launches=$2 launch route
-  shift 2
-  [[ $quick == no ]] || launches=1
-  local times
-  times=$(mktemp) || exit 1
-  for ((launch = 1; launch <= launches; ++launch)); do
-    for route in direct auto; do
-      MPIX_LAYOUT_ROUTE=$route show "$name-$route-$launch" "$@"
-      # The tables' lines end with the time; what is before it says what was timed.
-      sed -n 's/ *$//; s/^\([a-z0-9][^#]*[^ ]\)  *\([0-9.]*\)$/'"$route"'\t\1\t\2/p' "$output" >>"$times"
-    done
-  done
-  printf '\n# %s, medians of %s launches (us): direct, chosen, chosen/direct\n' "$name" "$launches"
-  sort -t $'\t' -k2,2 -k1,1 -k3,3n "$times" | awk -F '\t' '
-    function median(from, to) { return (value[int((from + to) / 2)] + value[int((from + to + 1) / 2)]) / 2 }
-    function flush() { if (n > 0) found[route] = median(1, n); n = 0 }
-    function report() {
-      flush()
-      if (!("direct" in found) || !("auto" in found)) return
-      ratio = found["auto"] / found["direct"]
-      printf "%-24s %12.2f %12.2f %8.2f\n", what, found["direct"], found["auto"], ratio
-      sum += log(ratio); ++all
-      if (all == 1 || ratio > most) most = ratio
-      if (all == 1 || ratio < least) least = ratio
-    }
-    $2 != what { report(); delete found; what = $2; route = "" }
-    $1 != route { flush(); route = $1 }
-    { value[++n] = $3 }
-    END { report(); if (all > 0) printf "# %d ratios: %.2f to %.2f, mean %.2f\n", all, least, most, exp(sum / all) }'
-  rm -f "$times"
-}
-
+# The chosen route beside the direct one, which take turns in one run.
 routes() {
   local -a cluster=("$source/tests/cluster/cluster" run --nodes 4)
-  local -a traffic=("$build/osu_moe_dispatch" --traffic uniform,skewed,one-node,bimodal --baseline none)
-  local tokens api
-  for api in oneshot plan; do
-    for tokens in 1 8 32; do
-      in_turns "routes-$api-$tokens" 5 "${cluster[@]}" --ranks-per-node 2 -- "${traffic[@]}" \
-        --api "$api" --tokens "$tokens" --row 64,256,1024 -i 1000 -x 100
-    done
+  local -a traffic=("$build/osu_moe_dispatch" --traffic uniform,skewed,one-node,bimodal --baseline direct)
+  local tokens
+  for tokens in 1 8 32; do
+    show "routes-$tokens-tokens" "${cluster[@]}" --ranks-per-node 2 -- "${traffic[@]}" --api plan \
+      --tokens "$tokens" --row 64,256,1024 -i 2000 -x 100
   done
-  in_turns routes-moe 2 "${cluster[@]}" --ranks-per-node 2 --rate 500mbit -- "${traffic[@]}" \
+  show routes-moe "${cluster[@]}" --ranks-per-node 2 --rate 500mbit -- "${traffic[@]}" --api plan \
     --row 64,256,1024,4096,16384 -i 8
-  in_turns routes-small 3 "${cluster[@]}" --ranks-per-node 8 -- \
-    "$bench" --api plan -m 64:4096 --row 64 --baseline none -i 60
+  show routes-small "${cluster[@]}" --ranks-per-node 8 -- \
+    "$bench" --api plan -m 64:4096 --row 64 --baseline direct -i 200
 }
 
 setup() {

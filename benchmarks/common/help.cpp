@@ -68,9 +68,9 @@ How:
   --memory malloc|alloc         page-aligned memory of posix_memalign (default) or MPIX_Layout_mem_alloc; the
                                 baselines use the same
   --buffers DD|DH|HD|HH         memory of the send buffer, then of the receive buffer: D for a GPU's, H for the host's
-                                as --memory says (default HH; with -d DD). Where they differ the only baseline is
-                                packed, each side in its own memory
-  --baseline LIST               any of packed, datatypes, copy, alltoallv, or none (default
+                                as --memory says (default HH; with -d DD). Where they differ the only baselines
+                                are packed, each side in its own memory, and direct
+  --baseline LIST               any of packed, datatypes, copy, alltoallv, direct, or none (default
                                 packed,datatypes,copy)
        packed                   gather into a send buffer, MPI_Alltoallv, scatter from a receive buffer; a side
                                 where each peer has one contiguous run is left as it is
@@ -79,6 +79,7 @@ How:
                                 streaming stores from 1 MiB on; not in osu_ialltoallv_layout, as it has
                                 nothing to overlap
        alltoallv                MPI_Alltoallv alone on contiguous data
+       direct                   a plan of the library that sends to every rank by itself (mpix_layout_route)
        ipc                      only for DD: gather kernel, copies by CUDA IPC, scatter kernel
   --json FILE                   also write all figures to FILE
 )";

@@ -43,12 +43,12 @@ class OneShot : public Method {
 
 class Planned : public Method {
  public:
-  Planned(const Exchange& exchange, const Buffers& buffers)
+  Planned(const Exchange& exchange, const Buffers& buffers, MPI_Info info = MPI_INFO_NULL)
       : send_(buffers.send.data()), recv_(buffers.recv.data()) {
     const double started = MPI_Wtime();
     const Layout send_layout = make_layout(exchange.send);
     const Layout recv_layout = make_layout(exchange.recv);
-    check(MPIX_Alltoallv_layout_init(send_layout.get(), recv_layout.get(), exchange.comm, MPI_INFO_NULL,
+    check(MPIX_Alltoallv_layout_init(send_layout.get(), recv_layout.get(), exchange.comm, info,
                                      plan_.out()),
           "MPIX_Alltoallv_layout_init");
     setup_seconds_ = MPI_Wtime() - started;
@@ -75,7 +75,23 @@ class Planned : public Method {
   double setup_seconds_ = 0;
 };
 
+class Direct : public Planned {
+ public:
+  using Planned::Planned;
+  const char* name() const override { return "direct"; }
+  double setup_seconds() const override { return 0; }
+};
+
 }  // namespace
+
+std::unique_ptr<Method> make_direct(const Exchange& exchange, const Buffers& buffers) {
+  MPI_Info info = MPI_INFO_NULL;
+  check(MPI_Info_create(&info), "MPI_Info_create");
+  check(MPI_Info_set(info, "mpix_layout_route", "direct"), "MPI_Info_set");
+  auto made = std::make_unique<Direct>(exchange, buffers, info);
+  check(MPI_Info_free(&info), "MPI_Info_free");
+  return made;
+}
 
 std::unique_ptr<Method> make_oneshot(const Exchange& exchange, const Buffers& buffers) {
   return std::make_unique<OneShot>(exchange, buffers);

@@ -49,6 +49,9 @@ Methods make_methods(const Options& options, const Exchange& exchange, const Buf
       case Baseline::ipc:
         methods.push_back(gpu::make_ipc(exchange, buffers));
         break;
+      case Baseline::direct:
+        methods.push_back(make_direct(exchange, buffers));
+        break;
     }
   }
   return methods;

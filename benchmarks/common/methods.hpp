@@ -54,6 +54,8 @@ Methods make_methods(const Options& options, const Exchange& exchange, const Buf
 // One function a method.
 std::unique_ptr<Method> make_oneshot(const Exchange& exchange, const Buffers& buffers);
 std::unique_ptr<Method> make_plan(const Exchange& exchange, const Buffers& buffers);
+/// A plan that forwards nothing.
+std::unique_ptr<Method> make_direct(const Exchange& exchange, const Buffers& buffers);
 std::unique_ptr<Method> make_packed(const Exchange& exchange, const Buffers& buffers);
 std::unique_ptr<Method> make_datatypes_method(const Exchange& exchange, const Buffers& buffers);
 std::unique_ptr<Method> make_alltoallv(const Exchange& exchange, const Buffers& buffers);

@@ -15,7 +15,7 @@ namespace mpix::bench {
 namespace {
 
 constexpr std::array kPatterns{"uniform", "skewed", "fft", "moe"};
-constexpr std::array kBaselines{"packed", "datatypes", "copy", "alltoallv", "ipc"};
+constexpr std::array kBaselines{"packed", "datatypes", "copy", "alltoallv", "ipc", "direct"};
 constexpr std::array kApis{"oneshot", "plan"};
 constexpr std::array kMemories{"malloc", "alloc", "cuda"};
 constexpr std::array kHostMemories{kMemories[0], kMemories[1]};
@@ -112,7 +112,7 @@ void parse_buffers(std::string_view text, Options& options) {
 
 /// Why there is no such baseline for these buffers; empty where there is one.
 std::string why_not(Baseline baseline, const OnGpu& on_gpu) {
-  if (baseline == Baseline::packed) return "";
+  if (baseline == Baseline::packed || baseline == Baseline::direct) return "";
   const bool on_host = baseline == Baseline::datatypes || baseline == Baseline::alltoallv;
   if (on_host) return on_gpu.any() ? " is for host memory only" : "";
   if (baseline == Baseline::ipc && !on_gpu.both()) return " needs -d cuda, with both buffers there";
@@ -127,8 +127,8 @@ void check_baselines(Options& options, Program program) {
     for (const Baseline baseline : options.baselines) {
       const std::string reason = why_not(baseline, where);
       if (reason.empty()) continue;
-      const char* const others = where.both()  ? "; name packed, ipc, copy or none"
-                                 : where.any() ? "; name packed or none"
+      const char* const others = where.both()  ? "; name packed, ipc, copy, direct or none"
+                                 : where.any() ? "; name packed, direct or none"
                                                : "";
       throw Error(std::string("--baseline: ") + name(baseline) + reason + others);
     }

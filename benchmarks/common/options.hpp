@@ -11,7 +11,7 @@ namespace mpix::bench {
 
 enum class Program { blocking, nonblocking };
 enum class Pattern { uniform, skewed, fft, moe };
-enum class Baseline { packed, datatypes, copy, alltoallv, ipc };
+enum class Baseline { packed, datatypes, copy, alltoallv, ipc, direct };
 enum class Api { oneshot, plan };
 enum class Memory { malloc, alloc, cuda };
 

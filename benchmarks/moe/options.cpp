@@ -14,7 +14,7 @@ namespace mpix::bench {
 namespace {
 
 constexpr std::array kTraffics{"uniform", "skewed", "one-node", "bimodal"};
-constexpr std::array kMoeBaselines{"packed", "datatypes", "two-stage", "chunked"};
+constexpr std::array kMoeBaselines{"packed", "datatypes", "two-stage", "chunked", "direct"};
 constexpr std::array kApis{"oneshot", "plan"};
 constexpr std::array kMemories{"malloc", "alloc"};
 
@@ -59,8 +59,8 @@ How:
   --api oneshot|plan            one-shot calls (default) or a plan that is started again and again
   --memory malloc|alloc         page-aligned memory of posix_memalign (default) or MPIX_Layout_mem_alloc; the
                                 baselines use the same
-  --baseline LIST               any of packed, datatypes, two-stage, chunked, or none (default all that there are
-                                for the memory)
+  --baseline LIST               any of packed, datatypes, two-stage, chunked, direct, or none (default all of the
+                                first four that there are for the memory)
        packed                   gather into a send buffer, MPI_Alltoallv, scatter from a receive buffer
        datatypes                MPI_Alltoallw with committed derived datatypes
        two-stage                one copy of each row for a node that needs it, by MPI_Alltoallv to the rank of the
@@ -68,6 +68,7 @@ How:
                                 needs it, by MPI_Alltoallv inside the node; gather and scatter around each
        chunked                  the same in chunks, both stages and their gathers and scatters overlapped by
                                 nonblocking messages; what stays in a rank is scattered from where it lies
+       direct                   a plan of the library that sends to every rank by itself (mpix_layout_route)
   --chunk BYTES[,BYTES]         chunked: bytes of a message, at least a row, between nodes and of the sender's own
                                 rows inside a node (default 32K,256K)
   --link-rate RATE              bytes a second, each way, of a node's network interfaces together; may end in K, M
@@ -262,7 +263,7 @@ void check_baselines(MoeOptions& options) {
   for (const MoeBaseline baseline : options.baselines) {
     if (baseline == MoeBaseline::datatypes || baseline == MoeBaseline::chunked)
       throw Error(std::string("--baseline: ") + name(baseline) +
-                  " is for host memory only; with -d cuda name packed, two-stage or none");
+                  " is for host memory only; with -d cuda name packed, two-stage, direct or none");
   }
 }
 

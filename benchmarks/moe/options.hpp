@@ -10,7 +10,7 @@
 namespace mpix::bench {
 
 enum class Traffic { uniform, skewed, one_node, bimodal };
-enum class MoeBaseline { packed, datatypes, two_stage, chunked };
+enum class MoeBaseline { packed, datatypes, two_stage, chunked, direct };
 
 /// Bytes of a message of the chunked baseline, at least a row: between nodes, and inside one of what does not
 /// come from another.
