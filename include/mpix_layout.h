@@ -82,8 +82,9 @@ MPIX_LAYOUT_API int MPIX_Layout_create_w(int npeers, const MPI_Count counts[], c
  * Layout of equal blocks named by index: rows of a matrix, particles, tokens.
  * @param counts   [npeers] number of blocks for each peer, >= 0
  * @param indices  [sum of counts] peer 0's indices first, then peer 1's and so on; index k names the block
- * that starts at k * extent(block). An index may occur more than once in a layout that is sent from. May lie
- * in memory of a GPU, where the host copies it from; it has to be there when the call is made.
+ * that starts at k * extent(block). An index may occur more than once in a layout that is sent from. They may
+ * lie in memory of a GPU and have to be there when the call is made; of blocks of 64 contiguous bytes or more
+ * the list stays there, and the host copies it where an exchange needs it on the host.
  * @param block    committed datatype of one block; may be freed as soon as the call returns
  * The other parameters and the errors are those of MPIX_Layout_create_v.
  */

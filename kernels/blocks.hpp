@@ -42,7 +42,8 @@ struct Blocks {
   const Dim* dims = nullptr;              ///< strided: [ndims], outermost first, each count > 1
   const std::int64_t* offsets = nullptr;  ///< indexed, segments: [nruns]
   const std::int64_t* lengths = nullptr;  ///< segments: [nruns]
-  const GpuOffsets* on_gpu = nullptr;     ///< indexed: of the same offsets, in place of which `offsets` may be null
+  const GpuOffsets* on_gpu =
+      nullptr;  ///< indexed: of the same offsets, in place of which `offsets` may be null
 };
 
 /// A position in Blocks: `within` bytes into run number `run`. Value-initialised, it is the start.

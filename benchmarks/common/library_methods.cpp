@@ -48,8 +48,7 @@ class Planned : public Method {
     const double started = MPI_Wtime();
     const Layout send_layout = make_layout(exchange.send);
     const Layout recv_layout = make_layout(exchange.recv);
-    check(MPIX_Alltoallv_layout_init(send_layout.get(), recv_layout.get(), exchange.comm, info,
-                                     plan_.out()),
+    check(MPIX_Alltoallv_layout_init(send_layout.get(), recv_layout.get(), exchange.comm, info, plan_.out()),
           "MPIX_Alltoallv_layout_init");
     setup_seconds_ = MPI_Wtime() - started;
   }

@@ -62,8 +62,8 @@ MPIX_DEVICE_INLINE void run_offsets_thread(const OffsetsTask& task, std::int64_t
   IndexFacts mine;
   for (std::int64_t i = block * kThreads + thread; i < task.count; i += blocks * kThreads) {
     const std::int64_t index = task.indices[i];
-    task.offsets[i] =
-        static_cast<std::int64_t>(static_cast<std::uint64_t>(index) * static_cast<std::uint64_t>(task.extent));
+    task.offsets[i] = static_cast<std::int64_t>(static_cast<std::uint64_t>(index) *
+                                                static_cast<std::uint64_t>(task.extent));
     join(mine, {index, index, static_cast<std::uint64_t>(index)});
   }
   publish(mine, task.facts, thread);

@@ -194,7 +194,8 @@ void Exchange::check_peers() noexcept {
 std::string Exchange::awaited() const {
   if (finished() && bound_->lingers) {
     if (run_.traffic.forwarded < bound_->passing)
-      return text("packets of other nodes with ", bound_->passing - run_.traffic.forwarded, " bytes to hand on");
+      return text("packets of other nodes with ", bound_->passing - run_.traffic.forwarded,
+                  " bytes to hand on");
     const int rank = run_.context->relay->awaited(run_.exchange);
     return rank < 0 ? "other nodes to take what is sent to them"
                     : text("rank ", rank, ", on this node, to finish");

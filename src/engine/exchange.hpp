@@ -33,8 +33,8 @@ struct BoundPlan {
   // Guarded by the engine's lock, as what executes the plan is:
   mutable Mirrors mirrors;
   mutable std::optional<StoreTrials> store_trials;
-  mutable bool reused = true;       ///< has been executed before, or is made for that: peers keep lists of it
-  bool lingers = false;  ///< an exchange does not end before others do not need this rank any more
+  mutable bool reused = true;  ///< has been executed before, or is made for that: peers keep lists of it
+  bool lingers = false;        ///< an exchange does not end before others do not need this rank any more
   /// Bytes that come to this rank in packets in each exchange, of which it knows where all ranks have told.
   std::int64_t passing = kUnknownPassing;
   std::uint32_t most_from_one = kNeedsNode;  ///< for Relay::tell_expected

@@ -22,7 +22,8 @@ namespace mpix {
   DO(cuDevicePrimaryCtxRetain) DO(cuDevicePrimaryCtxRelease) \
   DO(cuCtxPushCurrent) DO(cuCtxPopCurrent) DO(cuCtxGetCurrent) DO(cuCtxGetDevice) DO(cuCtxEnablePeerAccess) \
   DO(cuModuleLoadData) DO(cuModuleUnload) DO(cuModuleGetFunction) DO(cuLaunchKernel) \
-  DO(cuMemAlloc) DO(cuMemFree) DO(cuMemHostAlloc) DO(cuMemFreeHost) DO(cuMemcpyHtoDAsync) DO(cuMemcpyDtoHAsync) DO(cuMemcpyDtoDAsync) \
+  DO(cuMemAlloc) DO(cuMemFree) DO(cuMemHostAlloc) DO(cuMemFreeHost) \
+  DO(cuMemcpyAsync) DO(cuMemcpyHtoDAsync) DO(cuMemcpyDtoHAsync) \
   DO(cuMemHostRegister) DO(cuMemHostUnregister) DO(cuMemHostGetDevicePointer) \
   DO(cuMemGetAddressRange) DO(cuPointerGetAttribute) DO(cuPointerGetAttributes) \
   DO(cuStreamCreate) DO(cuStreamDestroy) DO(cuStreamSynchronize) \

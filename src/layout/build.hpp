@@ -17,8 +17,8 @@ LayoutRef build_w(int npeers, const MPI_Count counts[], const MPI_Aint displs[],
 LayoutRef build_indexed_block(int npeers, const MPI_Count counts[], const MPI_Count indices[],
                               MPI_Datatype block);
 /// The same of indices in the memory of a GPU. `make_list`, called at most once, multiplies the given number
-/// of indices by an extent. Null where the blocks are better listed on the host (they are short, or no runs) or
-/// do not fit 64-bit offsets, as build_indexed_block will say.
+/// of indices by an extent. Null where the blocks are better listed on the host (they are short, or no runs)
+/// or do not fit 64-bit offsets, as build_indexed_block will say.
 LayoutRef build_indexed_on_gpu(int npeers, const MPI_Count counts[], MPI_Datatype block,
                                const std::function<GpuList(std::int64_t, std::int64_t)>& make_list);
 LayoutRef build_hindexed(int npeers, const MPI_Count counts[], const MPI_Count lengths[],

@@ -20,8 +20,8 @@ struct PeerBlocks {
   kernels::Blocks blocks;
 };
 
-/// Offsets of equal blocks in the memory of a GPU, of all peers one after the other, and the indices that they
-/// were made of.
+/// Offsets of equal blocks in the memory of a GPU, of all peers one after the other, and the indices that
+/// they were made of.
 struct GpuList {
   std::shared_ptr<const void> owner;  ///< of the memory
   kernels::GpuOffsets offsets{};
@@ -57,7 +57,7 @@ class Layout {
   std::int64_t runs() const noexcept { return runs_; }    ///< over all peers
   std::int64_t true_lb() const noexcept { return true_lb_; }
   std::int64_t true_ub() const noexcept { return true_ub_; }
-  std::int64_t memory() const noexcept;                    ///< bytes of host memory that the layout takes
+  std::int64_t memory() const noexcept;  ///< bytes of host memory that the layout takes
   /// Distinct for every layout of this process, never reused.
   std::uint64_t serial() const noexcept { return serial_; }
 

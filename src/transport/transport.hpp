@@ -135,8 +135,8 @@ class Transport {
   virtual Channel& connect(int peer) = 0;
   /// A rank that has announced something although this rank has no channel to it yet; -1 for none.
   virtual int stranger() noexcept { return -1; }
-  /// Announcements and chunks that have come so far: unless the number has grown, no channel has a new one, and
-  /// nor has a stranger. kUncounted where nobody counts.
+  /// Announcements and chunks that have come so far: unless the number has grown, no channel has a new one,
+  /// and nor has a stranger. kUncounted where nobody counts.
   virtual std::uint64_t arrivals() const noexcept { return kUncounted; }
   /// Moves what can be moved; returns whether anything happened. Not ok once the transport is unusable.
   virtual Status progress(bool& happened) noexcept = 0;

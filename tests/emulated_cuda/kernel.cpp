@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The kernels. A walk of its own looks at every access of the copy kernel first; then the kernel's threads run,
-// in any order.
+// The kernels. A walk of its own looks at every access of the copy kernel first; then the kernel's threads
+// run, in any order.
 #include <algorithm>
 #include <cstring>
 #include <numeric>

@@ -107,7 +107,8 @@ EMULATED CUresult CUDAAPI cuLaunchKernel(CUfunction function, unsigned int grid,
       parameters == nullptr || grid_y != 1 || grid_z != 1 || threads_y != 1 || threads_z != 1)
     return CUDA_ERROR_INVALID_VALUE;
   if (function == &function->module->offsets) {
-    submit(stream, [task = *static_cast<const OffsetsTask*>(parameters[0]), grid] { run_offsets(task, grid); });
+    submit(stream,
+           [task = *static_cast<const OffsetsTask*>(parameters[0]), grid] { run_offsets(task, grid); });
     return CUDA_SUCCESS;
   }
   auto batch = std::make_shared<Batch>(*static_cast<const Batch*>(parameters[0]));

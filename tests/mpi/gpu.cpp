@@ -145,7 +145,7 @@ namespace {
 constexpr std::int64_t kIndexedRows = 700;  // for each peer
 
 /// Rows of `bytes` in a random order, of which a sender repeats some, by indices in memory of a GPU.
-Side rows_by_gpu_indices(const Case& t, std::int64_t bytes, bool sends) {
+Side rows_by_gpu_indices(Case& t, std::int64_t bytes, bool sends) {
   const auto peers = static_cast<std::size_t>(t.size);
   const std::vector<MPI_Count> counts(peers, kIndexedRows);
   std::vector<MPI_Count> indices(peers * kIndexedRows);
@@ -162,7 +162,8 @@ Side rows_by_gpu_indices(const Case& t, std::int64_t bytes, bool sends) {
   OK(MPI_Type_create_resized(run, 0, bytes + 16, &row));
   OK(MPI_Type_commit(&row));
   MPIX_Layout made = MPIX_LAYOUT_NULL;
-  OK(MPIX_Layout_create_indexed_block(t.size, counts.data(), static_cast<const MPI_Count*>(there), row, &made));
+  OK(MPIX_Layout_create_indexed_block(t.size, counts.data(), static_cast<const MPI_Count*>(there), row,
+                                      &made));
   OK(MPI_Type_free(&row));
   OK(MPI_Type_free(&run));
   gpu::release(gpu::Memory::device, there);

@@ -168,8 +168,8 @@ MPI_TEST(before_one_that_is_far_ahead, {.sizes = {3, 4, 5, 8}}) {
   for (Data& each : data) each.verify("far ahead");
 }
 
-/// Rank 1 and the last rank begin only after rank 0 of the first one's node has ended: what repeats nothing is
-/// not forwarded, however much it is.
+/// Rank 1 and the last rank begin only after rank 0 of the first one's node has ended: what repeats nothing
+/// is not forwarded, however much it is.
 MPI_TEST(at_once_where_the_plan_forwards_nothing, {.sizes = {3, 4, 5, 8}}) {
   const bool forced = std::getenv("MPIX_LAYOUT_ROUTE") != nullptr;
   const int last = t.size - 1;

@@ -40,6 +40,10 @@ class FakeGpus final : public device::Gpus {
   void read(void* to, const void* from, std::size_t bytes, const device::Facts&) override {
     std::copy_n(bytes_at(reinterpret_cast<std::uintptr_t>(from)), bytes, static_cast<std::byte*>(to));
   }
+  std::shared_ptr<const device::Offsets> make_offsets(const std::int64_t*, std::int64_t, std::int64_t,
+                                                      const device::Facts&) override {
+    throw Error(Code::internal, "fake GPUs make no offsets");
+  }
   std::optional<device::IpcPlace> export_place(const void* address,
                                                const device::Facts& facts) noexcept override;
   std::shared_ptr<const device::Imported> import(int ordinal, const device::IpcPlace& place) override;

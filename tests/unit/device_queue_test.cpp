@@ -185,7 +185,8 @@ struct IndexLists {
   std::shared_ptr<const Offsets> made;
 
   IndexLists(Gpus& gpus, Random& random, int parts) : extent(pick(random, -40, 40) * 8) {
-    for (int part = 0; part < parts; ++part) lengths.push_back(static_cast<std::size_t>(pick(random, 1, 700)));
+    for (int part = 0; part < parts; ++part)
+      lengths.push_back(static_cast<std::size_t>(pick(random, 1, 700)));
     indices.resize(std::accumulate(lengths.begin(), lengths.end(), std::size_t{0}));
     for (std::int64_t& index : indices) index = 3 * pick(random, -1000, 1000);
     const std::size_t bytes = indices.size() * sizeof(std::int64_t);
@@ -205,8 +206,8 @@ TEST_F(DeviceQueue, MakesOffsetsOfIndices) {
     lists.made->read(offsets);
     for (std::size_t i = 0; i < offsets.size(); ++i) {
       ASSERT_EQ(offsets[i], lists.indices[i] * lists.extent) << i;
-      if (place.alignment > 0) EXPECT_EQ(offsets[i] % static_cast<std::int64_t>(place.alignment), 0);
-      if (place.alignment == 0) EXPECT_EQ(offsets[i], 0);
+      const auto alignment = static_cast<std::int64_t>(place.alignment);
+      EXPECT_EQ(alignment > 0 ? offsets[i] % alignment : offsets[i], 0);
     }
     EXPECT_EQ(place.ordinal, queue->ordinal());
     EXPECT_EQ(lists.made->least(), *std::min_element(lists.indices.begin(), lists.indices.end()));
@@ -254,7 +255,8 @@ TEST_F(DeviceQueue, MirrorsListsThatTheGpuHas) {
       queue->wait();
       for (std::size_t k = 0; k < out.size(); ++k) {
         const std::int64_t offset = lists.indices[first + k / static_cast<std::size_t>(run)] * lists.extent;
-        ASSERT_EQ(out[k], content[static_cast<std::size_t>(offset - low) + k % static_cast<std::size_t>(run)]);
+        ASSERT_EQ(out[k],
+                  content[static_cast<std::size_t>(offset - low) + k % static_cast<std::size_t>(run)]);
       }
     }
   }

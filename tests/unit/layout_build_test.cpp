@@ -147,8 +147,9 @@ struct FakeGpu {
     return list;
   }
   LayoutRef build(const std::vector<MPI_Count>& counts, MPI_Datatype block) {
-    return build_indexed_on_gpu(static_cast<int>(counts.size()), counts.data(), block,
-                                [this](std::int64_t count, std::int64_t extent) { return list(count, extent); });
+    return build_indexed_on_gpu(
+        static_cast<int>(counts.size()), counts.data(), block,
+        [this](std::int64_t count, std::int64_t extent) { return list(count, extent); });
   }
 };
 

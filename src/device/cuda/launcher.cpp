@@ -114,8 +114,8 @@ CUresult Launcher::upload(CUdeviceptr to, std::span<const std::byte> from,
   CUresult result = CUDA_SUCCESS;
   if (!from.empty()) result = driver.cuMemcpyHtoDAsync(to, from.data(), from.size(), stream_.get());
   for (std::size_t i = 0; i < lists.size() && result == CUDA_SUCCESS; ++i)
-    result = driver.cuMemcpyDtoDAsync(to + lists[i].to, reinterpret_cast<CUdeviceptr>(lists[i].from),
-                                      lists[i].bytes, stream_.get());
+    result = driver.cuMemcpyAsync(to + lists[i].to, reinterpret_cast<CUdeviceptr>(lists[i].from),
+                                  lists[i].bytes, stream_.get());  // they may be another context's
   return result == CUDA_SUCCESS ? record() : result;
 }
 

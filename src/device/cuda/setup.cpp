@@ -74,10 +74,10 @@ SetUp::Made SetUp::make_offsets(const CudaContextPointer& context, const std::in
                    reinterpret_cast<IndexFacts*>(lane.memory.get())};
   void* parameters[] = {&task};
   const auto blocks = static_cast<unsigned>(kernels::device::offsets_blocks(count));
-  cuda_check(driver,
-             driver.cuLaunchKernel(kernel, blocks, 1, 1, kThreads, 1, 1, 0, lane.stream.get(), parameters,
-                                   nullptr),
-             "cuLaunchKernel");
+  cuda_check(
+      driver,
+      driver.cuLaunchKernel(kernel, blocks, 1, 1, kThreads, 1, 1, 0, lane.stream.get(), parameters, nullptr),
+      "cuLaunchKernel");
   copy_to_host(driver, lane, lane.memory.get(), sizeof facts);
   std::memcpy(&facts, lane.pinned.get(), sizeof facts);
   return {std::move(memory), facts.least, facts.most, alignment_of(facts.joined, extent)};

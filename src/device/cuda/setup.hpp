@@ -39,8 +39,8 @@ class SetUp {
 
  private:
   static constexpr std::size_t kPiece = std::size_t{1} << 20;
-  /// A stream, kPiece bytes of pinned memory, and some in the device. Kept: making them takes longer than using
-  /// them.
+  /// A stream, kPiece bytes of pinned memory, and some in the device. Kept: making them takes longer than
+  /// using them.
   struct Lane {
     CudaStream stream;
     CudaPinned pinned;
