@@ -115,7 +115,7 @@ assert all(case["validation"] == "Pass" for case in run["cases"])' "$folder/disp
     holds 'Left out: datatypes [^;]*; ipc [^;]*$'
     for baseline in datatypes alltoallv ipc copy; do
       expect 2 1 "$latency" --buffers $buffers --baseline packed,$baseline
-      holds "baseline: $baseline .*; name packed or none"
+      holds "baseline: $baseline .*; name packed, direct or none"
     done
   done
   expect 0 2 "$latency" -m 64:64 --buffers DD -i 2 -x 1 -c
