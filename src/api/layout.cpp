@@ -42,8 +42,7 @@ mpix::GpuList list_on_gpu(const MPI_Count indices[], const mpix::device::Facts& 
   static_assert(sizeof(MPI_Count) == sizeof(std::int64_t));
   const auto made = Process::get().gpus()->make_offsets(reinterpret_cast<const std::int64_t*>(indices), count,
                                                         extent, facts);
-  return {made, made->place(), made->least(), made->most(),
-          [made](std::span<std::int64_t> to) { made->read(to); }};
+  return {made->place(), made->least(), made->most(), [made](std::span<std::int64_t> to) { made->read(to); }};
 }
 
 /// A copy of the indices of the GPU. The arguments have not been checked; where they are wrong it may be

@@ -152,9 +152,8 @@ Exchange* Engine::start(std::shared_ptr<const BoundPlan> plan, PlanLayouts layou
   exchange->start(++exchanges_, std::move(plan), std::move(layouts), buffers, std::move(on_stream),
                   gpu_queues_.traffic());
   std::erase_if(handed_on_early_, [&](const auto& early) {
-    if (early.first != exchanges_) return false;
-    exchange->count_forwarded(early.second);
-    return true;
+    if (early.first == exchanges_) exchange->count_forwarded(early.second);
+    return early.first <= exchanges_;
   });
   if (relay_ != nullptr) relay_->tell_expected(exchanges_, exchange->plan().most_from_one);
   active_.push_back({std::move(spare_.back()), {}, {}, false});

@@ -138,6 +138,7 @@ Status Relay::take_network(RelayClient& client, bool& happened) noexcept {
   Status status = greet(happened);
   for (std::size_t i = 0; i < sources_.size() && status.ok(); ++i)
     status = take_network(*sources_[i], client, happened);
+  network_waits_ |= !status.ok();
   return status;
 }
 

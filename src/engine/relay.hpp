@@ -3,8 +3,9 @@
 /// receiver its part through shared memory while later packets are still on their way. Serves all exchanges
 /// of one communicator. Packets have channels of their own, apart from those of PairExchange.
 ///
-/// A rank is needed as long as any rank of its node may still wait for packets, so an exchange ends on all
-/// ranks of a node together, unless the node receives so little that no packets come: see unneeded.
+/// A rank is needed as long as any rank of its node may still wait for packets. Where planning has told it
+/// how much it hands on it ends an exchange after that; otherwise all ranks of a node end it together, unless
+/// the node receives so little that no packets come: see unneeded.
 #pragma once
 
 #include <cstdint>

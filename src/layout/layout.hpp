@@ -23,10 +23,9 @@ struct PeerBlocks {
 /// Offsets of equal blocks in the memory of a GPU, of all peers one after the other, and the indices that
 /// they were made of.
 struct GpuList {
-  std::shared_ptr<const void> owner;  ///< of the memory
   kernels::GpuOffsets offsets{};
   std::int64_t least = 0, most = 0;  ///< smallest and largest index
-  /// Copies all of them to the host. Throws Error.
+  /// Copies all of them to the host. Throws Error. Keeps their memory in being.
   std::function<void(std::span<std::int64_t>)> read;
 };
 
