@@ -30,8 +30,10 @@ class Rng {
   std::uint64_t bits() { return engine_(); }
   /// Uniform in [low, high].
   std::int64_t between(std::int64_t low, std::int64_t high) {
-    const std::uint64_t range = static_cast<std::uint64_t>(high - low) + 1;
-    return low + static_cast<std::int64_t>(range == 0 ? bits() : bits() % range);
+    // Unsigned: from INT64_MIN to INT64_MAX the difference has no place in an int64_t.
+    const auto first = static_cast<std::uint64_t>(low);
+    const std::uint64_t range = static_cast<std::uint64_t>(high) - first + 1;
+    return static_cast<std::int64_t>(first + (range == 0 ? bits() : bits() % range));
   }
   int index(std::size_t count) { return static_cast<int>(between(0, static_cast<std::int64_t>(count) - 1)); }
   /// True `percent` times out of a hundred.
