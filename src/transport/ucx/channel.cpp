@@ -15,6 +15,8 @@ namespace {
 constexpr std::uint64_t kUntoldAnnouncements = kUnreadAnnouncements / 2;
 /// Bytes that a socket has room for in any case: half of the least that Linux gives it by default.
 constexpr std::uint64_t kAlwaysWritten = 8 << 10;
+/// Of progress before a connection that is to tell whether a peer lives.
+constexpr int kRoundsToSeeEnds = 64;
 
 const std::byte* bytes_of(const void* data) {
   return static_cast<const std::byte*>(data);
@@ -268,6 +270,10 @@ Status UcxChannel::peer_status() const noexcept {
 
 Status UcxChannel::check_peer() noexcept {
   const Lock lock = worker_.lock();
+  // UCX 1.13.1 aborts (tcp_ep.c, uct_tcp_ep_destroy_progress) where it is to connect to a peer that has
+  // connected to this rank and then died, unless it has seen the end of that connection.
+  for (int round = 0; endpoint_ == nullptr && round < kRoundsToSeeEnds && worker_.progress(lock); ++round) {
+  }
   Status status = prepare_endpoint(lock);  // without a connection, nothing would be noticed
   if (!status.ok() && !std::exchange(withdrawn_, true)) worker_.budget().withdraw(demand_);
   return status;
