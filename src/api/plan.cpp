@@ -42,8 +42,8 @@ struct Binding {
   /// The local half of planning.
   Binding(engine::Engine& engine, const engine::PlanLayouts& layouts, const Config& config) {
     const std::lock_guard guard(engine.lock());
-    bound = engine.bind(*layouts.send, *layouts.recv, false, config);
-    in_place = engine.bind(*layouts.recv, *layouts.recv, true, config);
+    bound = engine.bind_to_reuse(*layouts.send, *layouts.recv, false, config);
+    in_place = engine.bind_to_reuse(*layouts.recv, *layouts.recv, true, config);
     passing = engine.passing_through(*bound);
   }
 };

@@ -14,6 +14,7 @@ Traffic& Traffic::operator+=(const Traffic& other) noexcept {
   net += other.net;
   chunks += other.chunks;
   saved += other.saved;
+  rows += other.rows;
   messages += other.messages;
   lists += other.lists;
   given += other.given;

@@ -30,6 +30,7 @@ struct Context {
 /// Bytes that left this rank, by way.
 struct Traffic {
   std::int64_t self = 0, inlined = 0, ring = 0, mapped = 0, attached = 0, net = 0, chunks = 0, saved = 0;
+  std::int64_t rows = 0;                   ///< of `ring`, in rows whose places the peers have kept
   std::int64_t messages = 0;               ///< to other nodes: announcements and chunks
   std::int64_t lists = 0;                  ///< bytes of lists of places in these
   std::int64_t given = 0;                  ///< of `net`, what other ranks of the node sent for this one

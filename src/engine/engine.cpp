@@ -62,13 +62,19 @@ std::shared_ptr<const BoundPlan> Engine::bind(const Layout& send, const Layout& 
     if (recent_.size() == kRecentPlans) recent_.pop_back();
     const std::shared_ptr<BoundPlan> bound = bind(send, recv, in_place, config_);
     if (relay_ != nullptr) bound->most_from_one = most_from_one(*bound);
-    bound->reused = false;
     recent_.insert(recent_.begin(), {key, bound});
   } else {
     std::rotate(recent_.begin(), known, known + 1);
-    recent_.front().second->reused = true;
+    note_reuse(*recent_.front().second);
   }
   return recent_.front().second;
+}
+
+std::shared_ptr<BoundPlan> Engine::bind_to_reuse(const Layout& send, const Layout& recv, bool in_place,
+                                                 const Config& config) {
+  std::shared_ptr<BoundPlan> bound = bind(send, recv, in_place, config);
+  note_reuse(*bound);
+  return bound;
 }
 
 std::shared_ptr<BoundPlan> Engine::bind(const Layout& send, const Layout& recv, bool in_place,
@@ -80,9 +86,13 @@ std::shared_ptr<BoundPlan> Engine::bind(const Layout& send, const Layout& recv, 
   for (const plan::Pair& pair : bound->plan.pairs) bound->links.push_back(&link(pair.peer));
   bound->lingers = relay_ != nullptr;
   if (relay_ != nullptr && !in_place) add_routes(*bound);
-  if (!in_place) add_repeats(*bound);
+  add_repeats(*bound, false);
   log_choice(*bound);
   return bound;
+}
+
+void Engine::note_reuse(const BoundPlan& bound) {
+  if (!std::exchange(bound.reused, true) && bound.config.kept_lists > 0) add_repeats(bound, true);
 }
 
 void Engine::log_choice(const BoundPlan& bound) const {

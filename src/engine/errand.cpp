@@ -102,7 +102,7 @@ Errand::Errand(const std::byte* room, const Context& context)
   send_.first.assign(arrays.first, arrays.first + header_.ranges + 1);
   send_.deliveries.assign(arrays.deliveries, arrays.deliveries + header_.deliveries);
   send_.unique_bytes = header_.bytes;
-  send_.find_grain();
+  send_.find_common();
   source_.kernels = context.kernels;
   if (header_.carried != 0) {
     source_.base = room + header_.data;

@@ -35,6 +35,10 @@ void Exchange::start(std::uint64_t number, std::shared_ptr<const BoundPlan> plan
   run_.reused = bound_->reused;
   run_.open = on_stream_.mark == nullptr;
   run_.storing = buffers.storing;
+  if (keeps_places()) {
+    bound_->kept.resize(bound_->links.size());
+    run_.kept = &bound_->kept;
+  }
   deserted_ = false;
   senders_.clear();
   senders_.reserve(bound_->routes.size());
@@ -56,6 +60,11 @@ void Exchange::start(std::uint64_t number, std::shared_ptr<const BoundPlan> plan
   }
   for (PairExchange& pair : live_) pair.announce(run_);
   start_self();
+}
+
+/// Whether places are kept of what comes from ranks of the node.
+bool Exchange::keeps_places() const noexcept {
+  return run_.reused && run_.config->kept_lists > 0 && !run_.plan->in_place && !run_.recv_gpu;
 }
 
 void Exchange::start_self() {

@@ -28,13 +28,15 @@ struct BoundPlan {
   Config config;                  ///< in force for the plan's exchanges
   std::vector<NodeRoute> routes;  ///< to nodes that are reached through forwarders
   std::vector<int> route_of;      ///< of each of plan.pairs; -1 for none
-  /// What a pair of this node sends, equal bytes once, where that pays; one for each of plan.pairs, or none.
-  std::vector<std::unique_ptr<const plan::NodeSend>> repeats;
   // Guarded by the engine's lock, as what executes the plan is:
+  /// What a pair of this node sends, equal bytes once, where that pays; one for each of plan.pairs, or none.
+  mutable std::vector<std::unique_ptr<const Repeats>> repeats;
+  /// Where what other ranks of the node send so goes; one for each of plan.pairs, or none.
+  mutable std::vector<KeptOfPeer> kept;
   mutable Mirrors mirrors;
   mutable std::optional<StoreTrials> store_trials;
-  mutable bool reused = true;  ///< has been executed before, or is made for that: peers keep lists of it
-  bool lingers = false;        ///< an exchange does not end before others do not need this rank any more
+  mutable bool reused = false;  ///< has been executed before, or is made for that: peers keep lists of it
+  bool lingers = false;         ///< an exchange does not end before others do not need this rank any more
   /// Bytes that come to this rank in packets in each exchange, of which it knows where all ranks have told.
   std::int64_t passing = kUnknownPassing;
   std::uint32_t most_from_one = kNeedsNode;  ///< for Relay::tell_expected
@@ -115,6 +117,7 @@ class Exchange {
  private:
   static constexpr std::uint32_t kGone = UINT32_MAX;
 
+  bool keeps_places() const noexcept;
   void start_self();
   PairExchange* live_pair(int peer) noexcept;
   bool opens() noexcept;

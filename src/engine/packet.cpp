@@ -132,6 +132,11 @@ std::uint32_t PartWriter::select(std::size_t room, std::size_t lists, std::span<
 }
 
 void advance(const plan::NodeSend& send, UniqueCursor& cursor, std::int64_t bytes) noexcept {
+  if (send.run > 0) {
+    const std::int64_t within = cursor.within + bytes;
+    cursor = {cursor.range + within / send.run, within % send.run};
+    return;
+  }
   while (bytes > 0) {
     const std::int64_t left = send.lengths[static_cast<std::size_t>(cursor.range)] - cursor.within;
     if (bytes < left) {

@@ -76,10 +76,11 @@ bool PairExchange::push(Run& run) noexcept {
                                       : std::min(chunk_bytes_, left);
   const std::span<std::byte> room = channel().chunk_begin(want);
   if (room.empty()) return false;
-  const Status status = exports()  ? push_import(run, room)
-                        : place_   ? push_descriptor(run, room)
-                        : repeats_ ? push_packet(run, room)
-                                   : push_data(run, room);
+  const Status status = exports()    ? push_import(run, room)
+                        : place_     ? push_descriptor(run, room)
+                        : rows_only_ ? push_rows(run, room)
+                        : repeats_   ? push_packet(run, room)
+                                     : push_data(run, room);
   if (!status.ok()) {
     run.fail(status);
     abandon(run);
@@ -117,7 +118,8 @@ Status PairExchange::push_packet(Run& run, std::span<std::byte> room) noexcept {
   const auto stores = channel().past_caches() ? kernels::Stores::streaming : kernels::Stores::cached;
   PacketExtent extent;
   const PacketSource source{run.send_base, run.context->kernels};
-  const PacketOrder order{{run.exchange, run.context->rank}, repeats_, INT64_MAX, stores};
+  PacketOrder order{{run.exchange, run.context->rank}, &repeats_->send, INT64_MAX, stores};
+  order.header.list = repeats_->number;
   if (Status status = run.writer->write(room, order, repeats_cursor_, source, extent); !status.ok()) {
     channel().chunk_cancel(room.data());
     return status;
@@ -126,6 +128,25 @@ Status PairExchange::push_packet(Run& run, std::span<std::byte> room) noexcept {
                     static_cast<std::uint32_t>(extent.payload)};
   sent_ += extent.delivered;
   run.traffic.ring += extent.delivered;
+  ++run.traffic.chunks;
+  return channel().chunk_commit(room.data(), chunk);
+}
+
+/// The peer knows where they go.
+Status PairExchange::push_rows(Run& run, std::span<std::byte> room) noexcept {
+  const plan::NodeSend& send = repeats_->send;
+  const RowsExtent extent =
+      fit_rows(send, repeats_cursor_.range, repeats_cursor_.within, static_cast<std::int64_t>(room.size()));
+  const auto size = static_cast<std::size_t>(extent.bytes);
+  kernels::Cursor from{repeats_cursor_.range, repeats_cursor_.within};
+  run.context->kernels->gather(
+      run.send_base, send.blocks(), from, room.data(), size,
+      channel().past_caches() ? kernels::Stores::streaming : kernels::Stores::cached);
+  advance(send, repeats_cursor_, extent.bytes);
+  const Chunk chunk{run.exchange, sent_, extent.delivered, Payload::rows, static_cast<std::uint32_t>(size)};
+  sent_ += extent.delivered;
+  run.traffic.ring += extent.delivered;
+  run.traffic.rows += extent.delivered;
   ++run.traffic.chunks;
   return channel().chunk_commit(room.data(), chunk);
 }
@@ -154,6 +175,8 @@ bool PairExchange::pull(Run& run) noexcept {
       return run.recv_gpu ? pull_data_gpu(run, *view) : pull_data(run, *view);
     case Payload::packet:
       return pull_packet(run, *view);
+    case Payload::rows:
+      return pull_rows(run, *view);
     case Payload::descriptor:
       break;
   }
@@ -181,7 +204,63 @@ bool PairExchange::pull_packet(Run& run, const ChunkView& view) noexcept {
     return true;
   }
   if (!take(run, packet.entries_of(packet.dests[0]), packet.data)) return false;
-  if (!done_) finish_chunk();
+  if (done_) return true;
+  record(packet);
+  finish_chunk();
+  return true;
+}
+
+/// Notes where the rows of a packet have gone, to keep that.
+void PairExchange::record(const PacketView& packet) noexcept {
+  if (!keeping_ || !receiving_ || packet.header.list == 0 || packet.header.list > transport::kMostKept)
+    return;
+  try {
+    if (recording_ == nullptr) recording_ = std::make_unique<KeptPlaces>(packet.header.list);
+    for (const PacketEntry& entry : packet.entries_of(packet.dests[0])) {
+      std::int64_t from = rows_received_ + entry.data, left = entry.bytes;
+      for (kernels::Cursor to = places_.cursor(*pair_->recv, entry.offset); left > 0; to = {to.run + 1, 0}) {
+        const PlaceInRun place = place_in_run(*pair_->recv, to);
+        const std::int64_t bytes = std::min(place.rest, left);
+        recording_->add(from, place.offset, bytes);
+        from += bytes;
+        left -= bytes;
+      }
+    }
+    rows_received_ += packet.header.bytes;
+  } catch (const std::exception&) {  // the peer sends lists again
+    recording_.reset();
+    keeping_ = false;
+  }
+}
+
+/// Of a message that has come as a whole.
+void PairExchange::keep_recorded(const Run& run) noexcept {
+  if (recording_ == nullptr || recording_->delivered() != recv_total()) return;
+  try {
+    recording_->finish();
+    (*run.kept)[index_].replace(std::move(recording_));
+  } catch (const std::exception&) {  // likewise
+    recording_.reset();
+  }
+}
+
+bool PairExchange::pull_rows(Run& run, const ChunkView& view) noexcept {
+  const KeptPlaces::Rows rows{view.payload, rows_received_, view.header.payload_bytes};
+  std::int64_t written = 0;
+  if (kept_ != nullptr) {
+    const StoreTimer timer(run.storing, received_);
+    const KeptPlaces::Target target{*run.context->kernels, run.recv_base, run.storing.stores};
+    written = kept_->scatter(target, rows, kept_cursor_);
+    received_ += written;
+    if (KeptOfPeer& kept = (*run.kept)[index_]; kept.places == kept_) kept.use();
+  }
+  if (written != view.header.bytes) {
+    run.fail({Code::internal, text("rank ", peer(), " sent rows whose places are not known")});
+    abandon(run);
+    return true;
+  }
+  rows_received_ = rows.end();
+  finish_chunk();
   return true;
 }
 
@@ -325,7 +404,7 @@ void PairExchange::finish_chunk() noexcept {
   channel().pop_chunk();
 }
 
-void PairExchange::update_done(Run& run) noexcept {
+void PairExchange::update_done(const Run& run) noexcept {
   if (done_ || !announced_ || !met_) return;
   if (sending_ && sent_ < send_total()) return;
   if (receiving_ && received_ < recv_total()) return;
@@ -333,6 +412,7 @@ void PairExchange::update_done(Run& run) noexcept {
   if (drain_target_ > 0 && channel().chunks_drained() < drain_target_) return;
   if (gpu_ != nullptr && !gpu_->idle()) return;
   if (!channel().flushed()) return;  // in packets: the sender has seen to that
+  keep_recorded(run);
   link_->living.leave(run.exchange);
   done_ = true;
 }

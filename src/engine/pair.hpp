@@ -12,6 +12,7 @@
 #include "engine/descriptor.hpp"
 #include "engine/gpu_pair.hpp"
 #include "engine/gpu_side.hpp"
+#include "engine/kept_places.hpp"
 #include "engine/packet.hpp"
 #include "engine/receive_places.hpp"
 #include "engine/store_choices.hpp"
@@ -29,12 +30,13 @@ struct Run {
   std::uint64_t exchange = 0;
   const std::byte* send_base = nullptr;
   std::byte* recv_base = nullptr;
-  GpuSide send_gpu, recv_gpu;            ///< where the buffers are a GPU's
-  bool reused = false;                   ///< see BoundPlan
-  bool open = true;                      ///< false until a stream has come to the exchange: nothing may begin
-  Storing storing;                       ///< of what is received
-  std::unique_ptr<PacketWriter> writer;  ///< of packets for one rank; made when it is needed
-  PacketView packet;                     ///< from a rank of the node, read last; kept for its memory
+  GpuSide send_gpu, recv_gpu;  ///< where the buffers are a GPU's
+  bool reused = false;         ///< see BoundPlan
+  bool open = true;            ///< false until a stream has come to the exchange: nothing may begin
+  Storing storing;             ///< of what is received
+  std::vector<KeptOfPeer>* kept = nullptr;  ///< where the plan keeps places, for each of its pairs
+  std::unique_ptr<PacketWriter> writer;     ///< of packets for one rank; made when it is needed
+  PacketView packet;                        ///< from a rank of the node, read last; kept for its memory
   /// Where the send buffer lies for peers that can map it; looked up once, if a long message is sent.
   std::optional<std::optional<memory::SharedPlace>> shared_place;
   Traffic traffic;
@@ -54,7 +56,7 @@ class PairExchange {
   /// `index`: of the pair in the plan; `sender`: sends this rank's bytes to the peer, which then does not do
   /// so itself; `repeats`: what is sent, equal bytes once. Null for none.
   PairExchange(const plan::Pair& pair, std::size_t index, Link& link, NodeSender* sender = nullptr,
-               const plan::NodeSend* repeats = nullptr) noexcept
+               const Repeats* repeats = nullptr) noexcept
       : pair_(&pair), index_(index), link_(&link), sender_(sender), repeats_(repeats) {}
 
   /// Joins the link's queues; in the order of the exchanges' numbers.
@@ -106,6 +108,8 @@ class PairExchange {
   void accept(Run& run, const transport::AnnouncementView& view) noexcept;
   bool refuses_strays(Run& run) noexcept;
   bool compare_sizes(Run& run, const transport::Announcement& theirs) noexcept;
+  std::uint32_t kept_abilities(const Run& run) noexcept;
+  void choose_repeats(const Run& run, std::uint32_t abilities) noexcept;
   void choose_reach(Run& run, std::uint32_t abilities) noexcept;
   bool exports() const noexcept { return gpu_ != nullptr && gpu_->exports.has_value(); }
   bool sends_now(const Run& run) const noexcept;
@@ -113,19 +117,23 @@ class PairExchange {
   bool push(Run& run) noexcept;
   Status push_data(Run& run, std::span<std::byte> room) noexcept;
   Status push_packet(Run& run, std::span<std::byte> room) noexcept;
+  Status push_rows(Run& run, std::span<std::byte> room) noexcept;
   Status push_descriptor(Run& run, std::span<std::byte> room) noexcept;
   Status push_import(Run& run, std::span<std::byte> room) noexcept;
   bool pull(Run& run) noexcept;
   bool save_ahead(Run& run, std::int64_t bytes) noexcept;
   bool expects(const PacketEntry& entry) const;
   bool pull_packet(Run& run, const transport::ChunkView& view) noexcept;
+  void record(const PacketView& packet) noexcept;
+  void keep_recorded(const Run& run) noexcept;
+  bool pull_rows(Run& run, const transport::ChunkView& view) noexcept;
   bool pull_data(Run& run, const transport::ChunkView& view) noexcept;
   bool pull_descriptor(Run& run, const transport::ChunkView& view) noexcept;
   Status open_reading(Run& run, const transport::ChunkView& view) noexcept;
   bool drop_stale(const Run& run, const transport::ChunkView& view) noexcept;
   void give_up(Run& run) noexcept;
   void finish_chunk() noexcept;
-  void update_done(Run& run) noexcept;
+  void update_done(const Run& run) noexcept;
   bool forwarders_may_be_gone(const Run& run) const noexcept;
 
   // Where a side is a GPU's: gpu_pair.cpp.
@@ -150,7 +158,7 @@ class PairExchange {
   std::size_t index_;
   Link* link_;
   NodeSender* sender_;
-  const plan::NodeSend* repeats_;
+  const Repeats* repeats_;
   bool announced_ = false, met_ = false, done_ = false;
   bool sending_ = true, receiving_ = true;  // false once complete or refused
   std::int64_t sent_ = 0, received_ = 0;
@@ -167,6 +175,12 @@ class PairExchange {
   std::size_t saved_sent_ = 0;    // of these
   ReceivePlaces places_;          // where packets come
   UniqueCursor repeats_cursor_;
+  std::int64_t rows_received_ = 0;  // unique bytes, where their places are kept or will be
+  bool rows_only_ = false;          // the peer has kept the places of what repeats
+  bool keeping_ = false;            // this rank will keep those of what the peer sends
+  std::unique_ptr<KeptPlaces> recording_;
+  std::shared_ptr<const KeptPlaces> kept_;  // as this rank has told the peer
+  KeptPlaces::Cursor kept_cursor_;
   std::unique_ptr<GpuPair> gpu_;  // where a GPU has a part in it
 };
 

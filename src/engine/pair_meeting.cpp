@@ -57,6 +57,7 @@ bool PairExchange::announce(Run& run) noexcept {
     sent_ = send_total();
     (channel().same_node() ? run.traffic.inlined : run.traffic.net) += sent_;
   }
+  announcement.abilities |= kept_abilities(run);
   if (link_->introduced > 0 && run.exchange - link_->introduced <= transport::kLongestIntroduced)
     announcement.abilities |= static_cast<std::uint32_t>(run.exchange - link_->introduced)
                               << transport::kIntroducedShift;
@@ -94,7 +95,8 @@ bool PairExchange::meet(Run& run) noexcept {
   }
   if (view == nullptr) return false;
   if (view->header.exchange > run.exchange) {
-    const std::uint64_t ago = view->header.abilities >> transport::kIntroducedShift;
+    const std::uint64_t ago =
+        channel().same_node() ? 0 : view->header.abilities >> transport::kIntroducedShift;
     if (ago > 0 && view->header.exchange - ago >= run.exchange) return false;  // a packet is on its way
     run.fail({Code::mismatch, text("rank ", run.context->rank, " sends ", send_total(), " bytes to rank ",
                                    peer(), " and expects ", recv_total(), " bytes from it, but rank ", peer(),
@@ -166,9 +168,29 @@ bool PairExchange::compare_sizes(Run& run, const Announcement& theirs) noexcept 
   return sending_ || receiving_;
 }
 
+/// What the announcement says of places that are kept, and notes that it has said so.
+std::uint32_t PairExchange::kept_abilities(const Run& run) noexcept {
+  if (run.kept == nullptr || !channel().same_node() || pair_->recv == nullptr) return 0;
+  const KeptOfPeer& kept = (*run.kept)[index_];
+  kept_ = kept.places;
+  keeping_ = kept.keeps() && mean_run(*pair_->recv) >= kShortestKept;
+  return (keeping_ ? std::uint32_t{transport::kKeeps} : 0u) |
+         (kept_ != nullptr ? kept_->number() << transport::kKeptShift : 0u);
+}
+
+/// Whether equal bytes are sent once, and with what.
+void PairExchange::choose_repeats(const Run& run, std::uint32_t abilities) noexcept {
+  if (repeats_ == nullptr) return;
+  rows_only_ = repeats_->number != 0 && abilities >> transport::kKeptShift == repeats_->number;
+  const bool to_be_kept = run.reused && repeats_->number != 0 && (abilities & transport::kKeeps) != 0;
+  if (!rows_only_ && !repeats_->lists_pay && !to_be_kept) repeats_ = nullptr;
+}
+
 void PairExchange::choose_reach(Run& run, std::uint32_t abilities) noexcept {
+  choose_repeats(run, abilities);
   const auto limit = static_cast<std::int64_t>(channel().chunk_limit());
-  const std::int64_t share = send_total() / kPipelineDepth;
+  const std::int64_t total = repeats_ != nullptr ? repeats_->send.unique_bytes : send_total();
+  const std::int64_t share = total / kPipelineDepth;
   chunk_bytes_ = static_cast<std::size_t>(std::min(std::max(share, kShortestChunk), limit));
   if (run.plan->in_place) return;  // the peer would read what this rank overwrites
   if (run.send_gpu) {

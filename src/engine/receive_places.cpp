@@ -34,13 +34,18 @@ std::int64_t run_place(const kernels::Blocks& blocks, std::int64_t run) noexcept
 
 }  // namespace
 
+PlaceInRun place_in_run(const kernels::Blocks& blocks, const kernels::Cursor& cursor) noexcept {
+  const std::int64_t run = blocks.form == kernels::Form::segments ? blocks.lengths[cursor.run] : blocks.run;
+  return {run_place(blocks, cursor.run) + cursor.within, run - cursor.within};
+}
+
 void PieceScatter::add(kernels::Cursor to, std::int64_t from, std::int64_t bytes) noexcept {
-  const std::int64_t run = blocks_.form == kernels::Form::segments ? blocks_.lengths[to.run] : blocks_.run;
-  if (to.within + bytes > run || bytes > kShort)
+  const PlaceInRun place = place_in_run(blocks_, to);
+  if (bytes > place.rest || bytes > kShort)
     return kernels_.scatter(target_, blocks_, to, source_ + from, static_cast<std::size_t>(bytes), stores_);
   if (bytes != length_ || pieces_ == kMost) flush();
   length_ = bytes;
-  to_[pieces_] = run_place(blocks_, to.run) + to.within;
+  to_[pieces_] = place.offset;
   from_[pieces_++] = from;
 }
 

@@ -11,6 +11,12 @@
 
 namespace mpix::engine {
 
+/// Where a cursor stands, in bytes from the buffer's address, and how many bytes of its run follow there.
+struct PlaceInRun {
+  std::int64_t offset, rest;
+};
+PlaceInRun place_in_run(const kernels::Blocks& blocks, const kernels::Cursor& cursor) noexcept;
+
 /// Where bytes go that do not come in order.
 class ReceivePlaces {
  public:

@@ -60,19 +60,18 @@ bool worthwhile(const plan::NodeSend& send, Route route) noexcept {
   return gain >= kLeastForwarded && gain * kLeastGainShare >= send.unique_bytes;
 }
 
-/// Where runs are shorter, lists of the places that they go to cost more than is saved.
-constexpr std::int64_t kShortestRepeat = 384;
+/// Where runs are shorter, lists of the places that they go to cost more than is saved, unless they are kept.
+constexpr std::int64_t kShortestListed = 384;
 constexpr std::int64_t kLeastRepeats = 64 << 10;
 
 /// What a rank sends to one of its node, equal bytes once; null where that does not pay.
-std::unique_ptr<const plan::NodeSend> find_repeats(const kernels::Blocks* blocks) {
-  if (blocks == nullptr || blocks->bytes < kLeastRepeats || blocks->bytes / blocks->nruns < kShortestRepeat)
-    return nullptr;
-  const plan::NodePart part{0, blocks};
+std::unique_ptr<Repeats> find_repeats(const kernels::Blocks& blocks) {
+  const plan::NodePart part{0, &blocks};
   if (!plan::may_repeat({&part, 1})) return nullptr;
-  auto send = std::make_unique<plan::NodeSend>(plan::make_node_send({&part, 1}));
-  if (!worthwhile(*send, Route::automatic) || !deliverable(*send)) return nullptr;
-  return send;
+  auto found = std::make_unique<Repeats>();
+  found->send = plan::make_node_send({&part, 1});
+  if (!worthwhile(found->send, Route::automatic) || !deliverable(found->send)) return nullptr;
+  return found;
 }
 
 /// A packet for a node saves a message for each of its ranks and costs handing each of them its part. Seen
@@ -240,13 +239,21 @@ std::uint32_t Engine::most_from_one(const BoundPlan& bound) const {
   return static_cast<std::uint32_t>(std::min<std::int64_t>(most, kNeedsNode));
 }
 
-void Engine::add_repeats(BoundPlan& bound) const {
-  if (!bound.plan.send_layout->listed_on_host()) return;  // GPUs have no use for it
+/// Of long runs at once, of short ones only if the plan is executed again: the peer may keep their places
+/// then.
+void Engine::add_repeats(const BoundPlan& bound, bool is_short) {
+  if (bound.plan.in_place || !bound.plan.send_layout->listed_on_host()) return;  // GPUs have no use for it
   for (std::size_t i = 0; i < bound.links.size(); ++i) {
     const transport::Channel& channel = *bound.links[i]->channel;
+    const kernels::Blocks* const blocks = bound.plan.pairs[i].send;
     if (!channel.same_node() || channel.chunk_limit() < kMinPacketRoom) continue;
-    std::unique_ptr<const plan::NodeSend> repeats = find_repeats(bound.plan.pairs[i].send);
+    if (blocks == nullptr || blocks->bytes < kLeastRepeats) continue;
+    const std::int64_t run = blocks->bytes / blocks->nruns;
+    if (run < kShortestKept || (run < kShortestListed) != is_short) continue;
+    std::unique_ptr<Repeats> repeats = find_repeats(*blocks);
     if (repeats == nullptr) continue;
+    if (repeats_ < transport::kMostKept) repeats->number = ++repeats_;
+    repeats->lists_pay = !is_short;
     bound.repeats.resize(bound.links.size());
     bound.repeats[i] = std::move(repeats);
   }

@@ -71,17 +71,22 @@ std::size_t hash(std::int64_t offset, std::int64_t length) noexcept {
 
 Blocks NodeSend::blocks() const noexcept {
   Blocks blocks;
-  blocks.form = Form::segments;
+  blocks.form = run > 0 ? Form::indexed : Form::segments;
   blocks.bytes = unique_bytes;
+  blocks.run = run;
   blocks.nruns = static_cast<std::int64_t>(offsets.size());
   blocks.offsets = offsets.data();
-  blocks.lengths = lengths.data();
+  blocks.lengths = run > 0 ? nullptr : lengths.data();
   return blocks;
 }
 
-void NodeSend::find_grain() noexcept {
+void NodeSend::find_common() noexcept {
   std::int64_t bits = 0;
-  for (const std::int64_t length : lengths) bits |= length;
+  run = lengths.empty() ? 0 : lengths.front();
+  for (const std::int64_t length : lengths) {
+    bits |= length;
+    if (length != run) run = 0;
+  }
   for (const Delivery& delivery : deliveries) bits |= delivery.offset;
   grain = std::max(bits & -bits, std::int64_t{1});
 }
@@ -294,6 +299,7 @@ NodeSend NodeSendBuilder::finish() {
     const Use& use = s_.uses_[i];
     send.deliveries[static_cast<std::size_t>(--send.first[use.range])] = {use.local, use.offset};
   }
+  send.find_common();
   return send;
 }
 

@@ -35,11 +35,12 @@ struct NodeSend {
   std::int64_t total_bytes = 0;      ///< over all receivers
   std::int64_t grain = 1;            ///< a power of two that all lengths and all deliveries' offsets are
                                      ///< multiples of
+  std::int64_t run = 0;              ///< length of all ranges; 0 where there is no such
 
-  /// Sets `grain` to the largest.
-  void find_grain() noexcept;
+  /// Sets `grain` to the largest, and `run`. O(ranges + deliveries).
+  void find_common() noexcept;
 
-  /// The unique ranges, as segments; valid while this lives.
+  /// The unique ranges, one block each; valid while this lives.
   kernels::Blocks blocks() const noexcept;
   std::int64_t memory() const noexcept;
 };

@@ -32,6 +32,7 @@ enum Ability : std::uint32_t {
   kCanMap = 1,     ///< map its shared segments
   kCanAttach = 2,  ///< cross-memory attach, seen to work
   kCanImport = 8,  ///< import memory of its GPU, seen to work
+  kKeeps = 16,     ///< keep where rows go that the reader sends once for several places
   kForwards = 4,   ///< (not an ability) this exchange's payload comes in packets through a forwarder
 };
 
@@ -39,11 +40,15 @@ enum Ability : std::uint32_t {
 /// instead of an announcement; 0 for never, or too long ago to say.
 inline constexpr unsigned kIntroducedShift = 8;
 inline constexpr std::uint64_t kLongestIntroduced = 0xffffff;
+/// The same bits inside a node: the number of the reader's rows whose places the writer has kept; 0 for none.
+inline constexpr unsigned kKeptShift = kIntroducedShift;
+inline constexpr std::uint32_t kMostKept = 0xffffff;
 
 /// How a chunk's payload is to be understood; the transport only carries it.
 enum class Payload : std::uint32_t {
   data,        ///< the bytes themselves
   packet,      ///< bytes with their places, for ranks of the reader's node
+  rows,        ///< bytes whose places the reader has kept
   descriptor,  ///< where the bytes lie in the sender's memory; it waits until drained()
 };
 

@@ -61,6 +61,82 @@ TEST_F(EngineTest, UnwillingTransport) {
       }
 }
 
+class RepeatsTest : public EngineTest {
+ protected:
+  RepeatsTest() {
+    options_.ranks = 3;
+    options_.loopback.same_node = true;
+    options_.loopback.credit = false;
+    options_.loopback.chunk_limit = static_cast<std::size_t>(rng.between(4096, 20000));
+    options_.faults = {.seed = rng.bits(), .refuse = 20, .hide = 20, .cut = 0, .unflushed = 20};
+  }
+  /// Bytes that rank 1 sends as rows alone in an exchange that must go right.
+  std::int64_t rows_of_exchange(World& world, const Traffic& traffic, std::vector<Task>& tasks) {
+    world.refill(rng, traffic, tasks);
+    EXPECT_TRUE(world.run_one(rng, tasks)) << "hangs";
+    expect_right(tasks);
+    expect_contract(world);
+    return tasks[1].traffic.rows;
+  }
+
+  WorldOptions options_;
+};
+
+/// What repeats is sent once, with lists of its places until the receiver has kept these.
+TEST_F(RepeatsTest, PlacesAreKept) {
+  for (const std::int64_t row : {64, 100, 256, 1000, 5000}) {
+    World world(options_);
+    const std::int64_t rows = std::max(std::int64_t{100}, 100000 / row);
+    const Traffic traffic = repeating_traffic(rng, world.ranks(), rows, row);
+    std::vector<Task> tasks = world.prepare(rng, traffic);
+    for (int k = 1; k <= 5; ++k)
+      EXPECT_EQ(rows_of_exchange(world, traffic, tasks), k < 3 ? 0 : 2 * rows * row) << row << ", " << k;
+  }
+}
+
+/// A receiver that has kept the places of one list says so to a sender that uses another.
+TEST_F(RepeatsTest, SendersChangeWhatTheySend) {
+  World world(options_);
+  const Traffic one = repeating_traffic(rng, world.ranks(), 1000, 128);
+  Traffic other = repeating_traffic(rng, world.ranks(), 1000, 128);
+  other.recv = one.recv;
+  std::vector<Task> tasks = world.prepare(rng, one), others = world.prepare(rng, other);
+  for (std::size_t rank = 0; rank < tasks.size(); ++rank) {
+    others[rank].recv_layout = tasks[rank].recv_layout;  // one receiver's plan for both, if it sends the same
+    others[rank].recv_base = tasks[rank].recv_base;
+  }
+  others[0].send_layout = tasks[0].send_layout;
+  other.send[0] = one.send[0];
+  others[0].send = tasks[0].send;
+  others[0].send_base = tasks[0].send_base;
+  for (int k = 0; k < 4; ++k) rows_of_exchange(world, one, tasks);
+  EXPECT_GT(rows_of_exchange(world, one, tasks), 0);
+  for (int k = 0; k < 8; ++k) {
+    const bool first = rng.chance(50);
+    rows_of_exchange(world, first ? one : other, first ? tasks : others);
+  }
+}
+
+/// Exchanges of one plan that overlap: each uses what had been kept when it began.
+TEST_F(RepeatsTest, SeveralInFlight) {
+  World world(options_);
+  const Traffic traffic = repeating_traffic(rng, world.ranks(), 1000, 128);
+  std::vector<std::vector<Task>> all(6);
+  all[0] = world.prepare(rng, traffic);
+  for (std::size_t k = 0; k < all.size(); ++k) {
+    if (k > 0) all[k] = all[0];
+    world.refill(rng, traffic, all[k]);
+    for (int rank = 0; rank < world.ranks(); ++rank) {
+      world.start(rank, all[k][at(rank)]);
+      world.step(rank);
+    }
+  }
+  std::vector<std::vector<Task>*> lists;
+  for (auto& tasks : all) lists.push_back(&tasks);
+  ASSERT_TRUE(world.run(rng, lists)) << "hangs";
+  for (const auto& tasks : all) expect_right(tasks);
+}
+
 struct FaultCase {
   const char* name;
   Faults faults;

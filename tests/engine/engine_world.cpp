@@ -44,12 +44,14 @@ LayoutRef layout_of(const std::vector<ByteMap>& maps) {
   return build_hindexed(static_cast<int>(maps.size()), counts.data(), lengths.data(), displs.data());
 }
 
-std::vector<std::byte> buffer_for(Rng& rng, const std::vector<ByteMap>& maps, std::int64_t& base) {
+std::vector<std::byte> buffer_for(const std::vector<ByteMap>& maps, std::int64_t& base) {
   const Range range = range_of(maps);
   base = 32 - range.low;
-  std::vector<std::byte> buffer(static_cast<std::size_t>(range.high - range.low) + 64);
+  return std::vector<std::byte>(static_cast<std::size_t>(range.high - range.low) + 64);
+}
+
+void fill(Rng& rng, std::vector<std::byte>& buffer) {
   for (std::byte& b : buffer) b = static_cast<std::byte>(rng.bits());
-  return buffer;
 }
 
 engine::Surroundings surroundings(FaultyTransport& transport) {
@@ -82,6 +84,28 @@ Traffic random_traffic(Rng& rng, int ranks, std::int64_t most, bool symmetric) {
   return traffic;
 }
 
+Traffic repeating_traffic(Rng& rng, int ranks, std::int64_t rows, std::int64_t row) {
+  Traffic traffic;
+  traffic.send.resize(at(ranks));
+  traffic.recv.resize(at(ranks));
+  for (int i = 0; i < ranks; ++i) {
+    std::vector<std::int64_t> places(static_cast<std::size_t>(rows * ranks));
+    std::iota(places.begin(), places.end(), 0);
+    rng.shuffle(places);
+    for (int j = 0; j < ranks; ++j) {
+      ByteMap &send = traffic.send[at(i)].emplace_back(), &recv = traffic.recv[at(i)].emplace_back();
+      for (std::int64_t k = 0; k < rows; ++k) {
+        send.push_back({rng.between(0, rows / 3) * row, row});
+        const std::int64_t place = places[static_cast<std::size_t>(j * rows + k)] * (row + 8);
+        const std::int64_t first = rng.chance(5) ? rng.between(1, row) : row;
+        recv.push_back({place, first});
+        if (first < row) recv.push_back({place + first + 3, row - first});
+      }
+    }
+  }
+  return traffic;
+}
+
 World::World(const WorldOptions& options) : options_(options), network_(options.ranks, options.loopback) {
   Config config;
   config.timeout = options.timeout;
@@ -103,16 +127,26 @@ World::World(const WorldOptions& options) : options_(options), network_(options.
 
 std::vector<Task> World::prepare(Rng& rng, const Traffic& traffic, bool in_place) const {
   std::vector<Task> tasks(at(ranks()));
-  std::vector<std::vector<std::vector<std::byte>>> packed(at(ranks()));
   for (int rank = 0; rank < ranks(); ++rank) {
     Task& task = tasks[at(rank)];
     task.recv_layout = layout_of(traffic.recv[at(rank)]);
     task.send_layout = in_place ? task.recv_layout : layout_of(traffic.send[at(rank)]);
-    task.send = buffer_for(rng, traffic.send[at(rank)], task.send_base);
-    task.recv = buffer_for(rng, traffic.recv[at(rank)], task.recv_base);
-    task.expected = task.recv;
+    task.send = buffer_for(traffic.send[at(rank)], task.send_base);
+    task.recv = buffer_for(traffic.recv[at(rank)], task.recv_base);
     task.send_on_gpu = rng.chance(options_.gpu_share);
     task.recv_on_gpu = rng.chance(options_.gpu_share);
+  }
+  refill(rng, traffic, tasks, in_place);
+  return tasks;
+}
+
+void World::refill(Rng& rng, const Traffic& traffic, std::vector<Task>& tasks, bool in_place) const {
+  std::vector<std::vector<std::vector<std::byte>>> packed(at(ranks()));
+  for (int rank = 0; rank < ranks(); ++rank) {
+    Task& task = tasks[at(rank)];
+    fill(rng, task.send);
+    fill(rng, task.recv);
+    task.expected = task.recv;
     for (const ByteMap& map : traffic.send[at(rank)])
       pack(in_place ? task.recv.data() + task.recv_base : task.send.data() + task.send_base, map,
            packed[at(rank)].emplace_back());
@@ -124,7 +158,6 @@ std::vector<Task> World::prepare(Rng& rng, const Traffic& traffic, bool in_place
       if (static_cast<std::int64_t>(bytes.size()) == total(map))
         unpack(tasks[at(to)].expected.data() + tasks[at(to)].recv_base, map, bytes);
     }
-  return tasks;
 }
 
 void World::start(int rank, Task& task, bool in_place, engine::OnStream on_stream) {

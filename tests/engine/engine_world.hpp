@@ -31,6 +31,9 @@ struct Traffic {
 /// Random traffic of up to `most` bytes a pair, in pieces of any size; `symmetric` for exchanges in place.
 Traffic random_traffic(Rng& rng, int ranks, std::int64_t most, bool symmetric = false);
 
+/// Traffic in rows of `row` bytes, of which a rank sends `rows` to each, many of them several times.
+Traffic repeating_traffic(Rng& rng, int ranks, std::int64_t rows, std::int64_t row);
+
 /// One exchange of one rank.
 struct Task {
   std::vector<std::byte> send, recv, expected;
@@ -52,6 +55,8 @@ class World {
 
   /// Buffers, layouts and expectation of every rank.
   std::vector<Task> prepare(Rng& rng, const Traffic& traffic, bool in_place = false) const;
+  /// New contents of the buffers, and what must come of them, for the layouts that the tasks have.
+  void refill(Rng& rng, const Traffic& traffic, std::vector<Task>& tasks, bool in_place = false) const;
   void start(int rank, Task& task, bool in_place = false, engine::OnStream on_stream = {});
   /// Steps all ranks, in random order, until all of `tasks` are done. Returns false when that takes too long.
   bool run(Rng& rng, std::vector<std::vector<Task>*> tasks);

@@ -290,6 +290,53 @@ MPI_TEST(lists_go_to_other_nodes_once) {
     }
 }
 
+/// Rows of a table, many of them for several places of one rank, as for experts.
+Layouts repeating_rows(Case& t, std::int64_t rows, std::int64_t row) {
+  std::vector<ByteMap> send, recv;
+  std::vector<std::int64_t> places(static_cast<std::size_t>(rows * t.size));
+  for (std::size_t i = 0; i < places.size(); ++i) places[i] = static_cast<std::int64_t>(i) * (row + 4);
+  t.own.shuffle(places);
+  for (int p = 0; p < t.size; ++p) {
+    ByteMap out, in;
+    for (std::int64_t k = 0; k < rows; ++k) {
+      out.push_back({t.own.between(0, rows / 3) * row, row});
+      in.push_back({places[static_cast<std::size_t>(p * rows + k)], row});
+    }
+    send.push_back(out);
+    recv.push_back(in);
+  }
+  Layouts layouts;
+  layouts.send = side_of_maps(send, "rows of a table");
+  layouts.recv = side_of_maps(recv, "a place for each");
+  return layouts;
+}
+
+/// Inside a node such rows are sent once, and where they go once for all starts, unless nothing is to be
+/// kept.
+MPI_TEST(rows_for_several_places) {
+  for (const std::int64_t row : {64, 200, 1500})
+    for (const char* const kept : {"256K", "0"}) {
+      const Layouts layouts = repeating_rows(t, std::max<std::int64_t>(100, 80000 / row), row);
+      MPI_Info info = MPI_INFO_NULL;
+      OK(MPI_Info_create(&info));
+      OK(MPI_Info_set(info, "mpix_layout_kept_lists", kept));
+      MPIX_Layout_plan plan = make_plan(t, layouts, info);
+      OK(MPI_Info_free(&info));
+      Data data(t.comm, t.own, layouts);
+      for (int round = 0; round < 6; ++round) {
+        if (round % 3 == 2) {
+          OK(MPIX_Alltoallv_layout(data.sendbuf(), layouts.send.layout(), data.recvbuf(),
+                                   layouts.recv.layout(), t.comm));
+        } else {
+          run(plan, data);
+        }
+        data.verify(text("rows of ", row, ", start ", round));
+        data.refresh();
+      }
+      OK(MPIX_Layout_plan_free(&plan));
+    }
+}
+
 /// A program compiled against an earlier, shorter structure gets no more than it has room for.
 MPI_TEST(statistics_of_a_shorter_structure) {
   const Layouts layouts = random_layouts(t.comm, t.shared.bits(), t.own, kSmall, false);

@@ -126,13 +126,16 @@ void expect_sound(const NodeSend& send) {
   }
   EXPECT_EQ(send.unique_bytes, unique);
   EXPECT_EQ(send.total_bytes, total);
+  const bool uniform =
+      std::all_of(send.lengths.begin(), send.lengths.end(), [&](auto l) { return l == send.lengths[0]; });
   const Blocks blocks = send.blocks();
-  EXPECT_EQ(blocks.form, Form::segments);
+  EXPECT_EQ(blocks.form, uniform && n > 0 ? Form::indexed : Form::segments);
+  EXPECT_EQ(blocks.run, uniform && n > 0 ? send.lengths[0] : 0);
   EXPECT_EQ(blocks.offset, 0);
   EXPECT_EQ(blocks.bytes, unique);
   EXPECT_EQ(blocks.nruns, static_cast<std::int64_t>(n));
   EXPECT_EQ(blocks.offsets, send.offsets.data());
-  EXPECT_EQ(blocks.lengths, send.lengths.data());
+  EXPECT_EQ(blocks.lengths, uniform && n > 0 ? nullptr : send.lengths.data());
 }
 
 /// Every byte of every receiver's stream is delivered once, from its source.
