@@ -44,7 +44,7 @@ AS_CASE([$enable_sanitizers],
   [no], [],
   [yes], [AC_MSG_ERROR([say which: --enable-sanitizers=address,undefined or --enable-sanitizers=thread])],
   [mpix_sanitizers=$enable_sanitizers
-   mpix_optimise="-O1 -g -fno-omit-frame-pointer -fsanitize=$enable_sanitizers -fno-sanitize-recover=all"
+   mpix_optimise="-O1 -g1 -fno-omit-frame-pointer -fsanitize=$enable_sanitizers -fno-sanitize-recover=all"
    MPIX_SANITIZE="-fsanitize=$enable_sanitizers"])
 AS_IF([test "$enable_werror" != no], [mpix_warnings="$mpix_warnings -Werror"])
 MPIX_CFLAGS="$mpix_optimise $mpix_warnings"

@@ -45,11 +45,12 @@ make_in() {
   make -C "$folder" "$@"
 }
 
-# tests FOLDER TARGET [VARIABLE=VALUE]: runs the tests and counts what automake recorded of each.
+# tests FOLDER TARGET [VARIABLE=VALUE]: runs the tests, which wait a good part of their time, as many at once as there
+# are processors, and counts what automake recorded of each.
 tests() {
   local folder=$1 target=$2 before=$failed result
   shift
-  step "$folder: make $target" make_in "$folder" "$@" VERBOSE=1
+  step "$folder: make $target" make_in "$folder" -j"$jobs" "$@" VERBOSE=1
   local status=$?
   [ $status = 0 ] || failed=$before
   while read -r result; do
