@@ -87,6 +87,7 @@ MPIX_Layout_stats stats_of(PlanState& state) {
   stats.plan_bytes = plan.memory() + state.layouts.send->memory() + state.layouts.recv->memory();
   stats.plan_seconds = state.seconds;
   const std::lock_guard guard(state.communicator->engine().lock());
+  stats.plan_bytes += engine::repeats_memory(*state.bound);
   stats.starts = state.starts;
   stats.completions = state.completions;
   stats.self_bytes = state.traffic.self;

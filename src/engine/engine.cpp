@@ -85,6 +85,7 @@ std::shared_ptr<BoundPlan> Engine::bind(const Layout& send, const Layout& recv, 
   bound->links.reserve(bound->plan.pairs.size());
   for (const plan::Pair& pair : bound->plan.pairs) bound->links.push_back(&link(pair.peer));
   bound->lingers = relay_ != nullptr;
+  bound->numbers = &repeats_;
   if (relay_ != nullptr && !in_place) add_routes(*bound);
   add_repeats(*bound, false);
   log_choice(*bound);

@@ -78,7 +78,8 @@ class Engine final : RelayClient {
   void add_routes(BoundPlan& bound);
   void add_lanes(NodeRoute& route, const Config& config);
   std::uint32_t most_from_one(const BoundPlan& bound) const;
-  void add_repeats(const BoundPlan& bound, bool is_short);
+  void add_repeats(const BoundPlan& bound, bool is_short) const noexcept;
+  void find_repeats(const BoundPlan& bound, bool is_short) const;
   void note_reuse(const BoundPlan& bound);
   void take_packets() noexcept;
   bool progress_relay() noexcept;
@@ -101,7 +102,7 @@ class Engine final : RelayClient {
   SpinLock lock_;
   Backoff backoff_;
   std::uint64_t exchanges_ = 0;
-  std::uint32_t repeats_ = 0;  // numbers given to Repeats
+  std::uint32_t repeats_ = 0;  // see BoundPlan::numbers
   std::unordered_map<int, std::unique_ptr<Link>> links_;
   std::vector<Active> active_;  // in the order of their numbers
   std::vector<std::unique_ptr<Exchange>> spare_;

@@ -16,6 +16,15 @@ constexpr std::size_t kWatchedPeers = 4;
 
 }  // namespace
 
+std::int64_t repeats_memory(const BoundPlan& bound) noexcept {
+  std::int64_t bytes = 0;
+  for (const auto& repeats : bound.repeats)
+    if (repeats != nullptr) bytes += repeats->send.memory();
+  for (const auto& [pair, kept] : bound.kept)
+    if (kept.places != nullptr) bytes += kept.places->memory();
+  return bytes;
+}
+
 void Exchange::start(std::uint64_t number, std::shared_ptr<const BoundPlan> plan, PlanLayouts layouts,
                      const Buffers& buffers, OnStream on_stream, const device::QueueTraffic& gpu_before) {
   bound_ = std::move(plan);
@@ -35,10 +44,8 @@ void Exchange::start(std::uint64_t number, std::shared_ptr<const BoundPlan> plan
   run_.reused = bound_->reused;
   run_.open = on_stream_.mark == nullptr;
   run_.storing = buffers.storing;
-  if (keeps_places()) {
-    bound_->kept.resize(bound_->links.size());
-    run_.kept = &bound_->kept;
-  }
+  run_.numbers = bound_->numbers;
+  if (keeps_places()) run_.kept = &bound_->kept;
   deserted_ = false;
   senders_.clear();
   senders_.reserve(bound_->routes.size());

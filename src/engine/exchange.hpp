@@ -4,6 +4,7 @@
 
 #include <memory>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "engine/node_sender.hpp"
@@ -31,8 +32,8 @@ struct BoundPlan {
   // Guarded by the engine's lock, as what executes the plan is:
   /// What a pair of this node sends, equal bytes once, where that pays; one for each of plan.pairs, or none.
   mutable std::vector<std::unique_ptr<const Repeats>> repeats;
-  /// Where what other ranks of the node send so goes; one for each of plan.pairs, or none.
-  mutable std::vector<KeptOfPeer> kept;
+  mutable std::unordered_map<std::size_t, KeptOfPeer> kept;  ///< of pairs that receive such bytes
+  std::uint32_t* numbers = nullptr;                          ///< the last that was given to Repeats
   mutable Mirrors mirrors;
   mutable std::optional<StoreTrials> store_trials;
   mutable bool reused = false;  ///< has been executed before, or is made for that: peers keep lists of it
@@ -41,6 +42,9 @@ struct BoundPlan {
   std::int64_t passing = kUnknownPassing;
   std::uint32_t most_from_one = kNeedsNode;  ///< for Relay::tell_expected
 };
+
+/// What was made to send and receive equal bytes once inside the node; with the engine's lock held.
+std::int64_t repeats_memory(const BoundPlan& bound) noexcept;
 
 /// What Exchange::start needs to know of the two buffers.
 struct Buffers {

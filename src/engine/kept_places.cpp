@@ -59,15 +59,25 @@ void KeptPlaces::sort() {
   *this = std::move(ordered);
 }
 
+std::int64_t KeptPlaces::memory() const noexcept {
+  return static_cast<std::int64_t>(sizeof(KeptPlaces) +
+                                   (from_.capacity() + to_.capacity()) * sizeof(std::int64_t) +
+                                   spans_.capacity() * sizeof(Span));
+}
+
 /// What `rows` have of the pieces from number `piece` of `span` on: of as many whole ones as follow each
 /// other, or of one.
 KeptPlaces::Part KeptPlaces::part_of(const Rows& rows, std::size_t piece, std::size_t span) const noexcept {
   const std::int64_t length = spans_[span].length, from = from_[piece];
+  const auto first = from_.begin() + static_cast<std::ptrdiff_t>(piece);
+  const auto last = from_.begin() + static_cast<std::ptrdiff_t>(end_of(span));
+  if (from + length <= rows.position) {  // what went before a piece that was cut
+    const auto end = std::upper_bound(first, last, rows.position - length);
+    return {piece, static_cast<std::size_t>(end - from_.begin()), 0, 0};
+  }
   if (from < rows.position || from + length > rows.end())
     return {piece, piece + 1, std::max(rows.position - from, std::int64_t{0}),
             std::min(rows.end() - from, length)};
-  const auto first = from_.begin() + static_cast<std::ptrdiff_t>(piece);
-  const auto last = from_.begin() + static_cast<std::ptrdiff_t>(end_of(span));
   const auto end = std::upper_bound(first, last, rows.end() - length);
   return {piece, static_cast<std::size_t>(end - from_.begin()), 0, length};
 }
@@ -97,7 +107,7 @@ std::int64_t KeptPlaces::scatter(const Target& target, const Rows& rows, Cursor&
   while (at.piece < from_.size() && from_[at.piece] < rows.end()) {
     const Part part = part_of(rows, at.piece, at.span);
     written += copy(target, rows, part);
-    if (part.end < spans_[at.span].length && !cut) {
+    if (part.end > 0 && part.end < spans_[at.span].length && !cut) {
       cut = true;
       cursor = at;
     }

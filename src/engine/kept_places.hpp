@@ -22,8 +22,10 @@ inline constexpr std::int64_t kShortestKept = 48;
 /// What a rank sends to one of its node, equal bytes once.
 struct Repeats {
   plan::NodeSend send;
-  std::uint32_t number = 0;  ///< of the sender's, on this communicator; 0 where the numbers have run out
-  bool lists_pay = true;     ///< also where the receiver does not keep them
+  bool lists_pay = true;  ///< also where the receiver does not keep them
+  /// Under which the receiver keeps them, distinct on this communicator; 0 for none. Given by the exchange
+  /// whose peer is the first to want to, unless the numbers have run out.
+  mutable std::uint32_t number = 0;
 };
 
 /// How many of the unique bytes from a position on go into one chunk, and those times their places.
@@ -60,6 +62,7 @@ class KeptPlaces {
   std::uint32_t number() const noexcept { return number_; }
   /// Bytes in all places.
   std::int64_t delivered() const noexcept { return delivered_; }
+  std::int64_t memory() const noexcept;
 
   /// `bytes` of the unique bytes, those from `from` on, go to `to`, in bytes from the receive buffer's
   /// address. Throws std::bad_alloc.
@@ -113,6 +116,7 @@ struct KeptOfPeer {
     vain = 0;
   }
   void replace(std::shared_ptr<const KeptPlaces> others) noexcept {
+    if (places != nullptr && places->number() == others->number()) return;  // of exchanges that overlapped
     if (places != nullptr && !used) ++vain;
     places = std::move(others);
     used = false;

@@ -25,6 +25,8 @@ using transport::Payload;
 constexpr std::int64_t kInPlaceLead = 4;
 /// Most bytes copied before the other pairs get their turn.
 constexpr std::int64_t kSlice = 1 << 20;
+/// Bytes, as many as there are; a multiple of any unit.
+constexpr std::int64_t kAnyNumber = std::int64_t{1} << 62;
 
 }  // namespace
 
@@ -118,7 +120,7 @@ Status PairExchange::push_packet(Run& run, std::span<std::byte> room) noexcept {
   const auto stores = channel().past_caches() ? kernels::Stores::streaming : kernels::Stores::cached;
   PacketExtent extent;
   const PacketSource source{run.send_base, run.context->kernels};
-  PacketOrder order{{run.exchange, run.context->rank}, &repeats_->send, INT64_MAX, stores};
+  PacketOrder order{{run.exchange, run.context->rank}, &repeats_->send, kAnyNumber, stores};
   order.header.list = repeats_->number;
   if (Status status = run.writer->write(room, order, repeats_cursor_, source, extent); !status.ok()) {
     channel().chunk_cancel(room.data());
@@ -252,7 +254,7 @@ bool PairExchange::pull_rows(Run& run, const ChunkView& view) noexcept {
     const KeptPlaces::Target target{*run.context->kernels, run.recv_base, run.storing.stores};
     written = kept_->scatter(target, rows, kept_cursor_);
     received_ += written;
-    if (KeptOfPeer& kept = (*run.kept)[index_]; kept.places == kept_) kept.use();
+    if (const auto kept = run.kept->find(index_); kept->second.places == kept_) kept->second.use();
   }
   if (written != view.header.bytes) {
     run.fail({Code::internal, text("rank ", peer(), " sent rows whose places are not known")});

@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <unordered_map>
 #include <vector>
 
 #include "engine/context.hpp"
@@ -34,9 +35,10 @@ struct Run {
   bool reused = false;         ///< see BoundPlan
   bool open = true;            ///< false until a stream has come to the exchange: nothing may begin
   Storing storing;             ///< of what is received
-  std::vector<KeptOfPeer>* kept = nullptr;  ///< where the plan keeps places, for each of its pairs
-  std::unique_ptr<PacketWriter> writer;     ///< of packets for one rank; made when it is needed
-  PacketView packet;                        ///< from a rank of the node, read last; kept for its memory
+  std::unordered_map<std::size_t, KeptOfPeer>* kept = nullptr;  ///< see BoundPlan; null: nothing is kept
+  std::uint32_t* numbers = nullptr;                             ///< likewise
+  std::unique_ptr<PacketWriter> writer;  ///< of packets for one rank; made when it is needed
+  PacketView packet;                     ///< from a rank of the node, read last; kept for its memory
   /// Where the send buffer lies for peers that can map it; looked up once, if a long message is sent.
   std::optional<std::optional<memory::SharedPlace>> shared_place;
   Traffic traffic;

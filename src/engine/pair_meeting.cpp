@@ -171,9 +171,9 @@ bool PairExchange::compare_sizes(Run& run, const Announcement& theirs) noexcept 
 /// What the announcement says of places that are kept, and notes that it has said so.
 std::uint32_t PairExchange::kept_abilities(const Run& run) noexcept {
   if (run.kept == nullptr || !channel().same_node() || pair_->recv == nullptr) return 0;
-  const KeptOfPeer& kept = (*run.kept)[index_];
-  kept_ = kept.places;
-  keeping_ = kept.keeps() && mean_run(*pair_->recv) >= kShortestKept;
+  const auto kept = run.kept->find(index_);
+  if (kept != run.kept->end()) kept_ = kept->second.places;
+  keeping_ = (kept == run.kept->end() || kept->second.keeps()) && mean_run(*pair_->recv) >= kShortestKept;
   return (keeping_ ? std::uint32_t{transport::kKeeps} : 0u) |
          (kept_ != nullptr ? kept_->number() << transport::kKeptShift : 0u);
 }
@@ -181,8 +181,11 @@ std::uint32_t PairExchange::kept_abilities(const Run& run) noexcept {
 /// Whether equal bytes are sent once, and with what.
 void PairExchange::choose_repeats(const Run& run, std::uint32_t abilities) noexcept {
   if (repeats_ == nullptr) return;
+  const bool keeps = run.reused && (abilities & transport::kKeeps) != 0;
+  if (keeps && repeats_->number == 0 && *run.numbers < transport::kMostKept)
+    repeats_->number = ++*run.numbers;
   rows_only_ = repeats_->number != 0 && abilities >> transport::kKeptShift == repeats_->number;
-  const bool to_be_kept = run.reused && repeats_->number != 0 && (abilities & transport::kKeeps) != 0;
+  const bool to_be_kept = keeps && repeats_->number != 0;
   if (!rows_only_ && !repeats_->lists_pay && !to_be_kept) repeats_ = nullptr;
 }
 

@@ -60,12 +60,14 @@ bool worthwhile(const plan::NodeSend& send, Route route) noexcept {
   return gain >= kLeastForwarded && gain * kLeastGainShare >= send.unique_bytes;
 }
 
+/// Of a sample of short runs: below this the trouble of listing all is not taken.
+constexpr double kLeastRepetition = 1.1;
 /// Where runs are shorter, lists of the places that they go to cost more than is saved, unless they are kept.
 constexpr std::int64_t kShortestListed = 384;
 constexpr std::int64_t kLeastRepeats = 64 << 10;
 
 /// What a rank sends to one of its node, equal bytes once; null where that does not pay.
-std::unique_ptr<Repeats> find_repeats(const kernels::Blocks& blocks) {
+std::unique_ptr<Repeats> repeats_of(const kernels::Blocks& blocks) {
   const plan::NodePart part{0, &blocks};
   if (!plan::may_repeat({&part, 1})) return nullptr;
   auto found = std::make_unique<Repeats>();
@@ -241,7 +243,7 @@ std::uint32_t Engine::most_from_one(const BoundPlan& bound) const {
 
 /// Of long runs at once, of short ones only if the plan is executed again: the peer may keep their places
 /// then.
-void Engine::add_repeats(const BoundPlan& bound, bool is_short) {
+void Engine::find_repeats(const BoundPlan& bound, bool is_short) const {
   if (bound.plan.in_place || !bound.plan.send_layout->listed_on_host()) return;  // GPUs have no use for it
   for (std::size_t i = 0; i < bound.links.size(); ++i) {
     const transport::Channel& channel = *bound.links[i]->channel;
@@ -250,12 +252,20 @@ void Engine::add_repeats(const BoundPlan& bound, bool is_short) {
     if (blocks == nullptr || blocks->bytes < kLeastRepeats) continue;
     const std::int64_t run = blocks->bytes / blocks->nruns;
     if (run < kShortestKept || (run < kShortestListed) != is_short) continue;
-    std::unique_ptr<Repeats> repeats = find_repeats(*blocks);
+    if (is_short && plan::sampled_repetition(*blocks) < kLeastRepetition) continue;
+    std::unique_ptr<Repeats> repeats = repeats_of(*blocks);
     if (repeats == nullptr) continue;
-    if (repeats_ < transport::kMostKept) repeats->number = ++repeats_;
     repeats->lists_pay = !is_short;
     bound.repeats.resize(bound.links.size());
     bound.repeats[i] = std::move(repeats);
+  }
+}
+
+void Engine::add_repeats(const BoundPlan& bound, bool is_short) const noexcept {
+  try {
+    find_repeats(bound, is_short);
+  } catch (const std::exception& error) {  // exchanges do without
+    log::debug("rows that repeat are not found: ", error.what());
   }
 }
 

@@ -124,6 +124,21 @@ bool may_repeat(std::span<const NodePart> parts) noexcept {
   return strided <= kMaxStridedRuns && (repeats || filled > 1);
 }
 
+double sampled_repetition(const Blocks& blocks) {
+  constexpr std::int64_t kSample = 2048;  // runs, about
+  const std::uint64_t rarity = std::bit_floor(static_cast<std::uint64_t>(blocks.nruns / kSample) + 1);
+  std::vector<std::pair<std::int64_t, std::int64_t>> sample;
+  sample.reserve(2 * kSample);
+  visit_runs(blocks, [&](std::int64_t offset, std::int64_t length) {
+    // The upper bits: the lower ones depend on fewer of the offset's.
+    if ((hash(offset, length) >> 40 & (rarity - 1)) == 0) sample.emplace_back(offset, length);
+  });
+  if (sample.empty()) return 1;
+  std::sort(sample.begin(), sample.end());
+  const auto end = std::unique(sample.begin(), sample.end());
+  return static_cast<double>(sample.size()) / static_cast<double>(end - sample.begin());
+}
+
 /// Makes one NodeSend.
 class NodeSendBuilder {
  public:

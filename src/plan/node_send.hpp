@@ -53,6 +53,10 @@ inline constexpr std::int64_t kMaxRuns = std::int64_t{1} << 28;
 /// to list, or where there is one part only, of a form that cannot repeat.
 bool may_repeat(std::span<const NodePart> parts) noexcept;
 
+/// How often a run of `blocks` comes in the mean, by some of the runs and all that are equal to these.
+/// O(runs), but much less than listing them takes. Throws std::bad_alloc.
+double sampled_repetition(const kernels::Blocks& blocks);
+
 /// Working memory of make_node_send, kept from node to node so that small nodes cost no allocations of it.
 class NodeSendScratch {
  public:

@@ -134,7 +134,12 @@ TEST(KeptPlaces, ChunksEndWhereRowsDo) {
 /// What others replace before it was used, again and again, is not kept any more.
 TEST(KeptPlaces, InVain) {
   KeptOfPeer kept;
-  const auto replace = [&] { kept.replace(std::make_shared<const KeptPlaces>(1u)); };
+  std::uint32_t number = 0;
+  const auto replace = [&] {
+    ++number;
+    // The same ones, of exchanges that overlapped, change nothing.
+    for (int times = 0; times < 3; ++times) kept.replace(std::make_shared<const KeptPlaces>(number));
+  };
   for (int round = 0; round < 3; ++round) {
     replace();
     kept.use();

@@ -253,6 +253,24 @@ TEST(NodeSend, ScratchOfALargeNodeServesSmallOnes) {
             distinct_bytes(list(indexed(0, 16, rows))));
 }
 
+TEST(NodeSend, SampledRepetition) {
+  test::Rng rng(base_seed());
+  SCOPED_TRACE(testing::Message() << "MPIX_TEST_SEED=" << base_seed());
+  for (const std::int64_t runs : {10, 1000, 100000})
+    for (const std::int64_t times : {1, 2, 5}) {
+      std::vector<std::int64_t> offsets;
+      for (std::int64_t i = 0; i < runs; ++i) offsets.push_back(i % (runs / times) * 96);
+      rng.shuffle(offsets);
+      Blocks blocks;
+      blocks.form = Form::indexed;
+      blocks.run = 96;
+      blocks.nruns = runs;
+      blocks.bytes = runs * 96;
+      blocks.offsets = offsets.data();
+      EXPECT_DOUBLE_EQ(sampled_repetition(blocks), static_cast<double>(times)) << runs;
+    }
+}
+
 TEST(NodeSend, MayRepeat) {
   const auto answer = [](const Receivers& receivers) { return may_repeat(parts_of(receivers)); };
   EXPECT_FALSE(answer(list(strided(0, 8, {{4, 16}}))));
