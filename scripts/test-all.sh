@@ -83,7 +83,7 @@ checkout() {
 
 # With MPICH, from the tarball that a user gets: distcheck makes it, builds and tests in it, installs and removes.
 release() {
-  tests openmpi distcheck-mpi DISTCHECK_CONFIGURE_FLAGS='CC=mpicc.mpich --enable-werror CXXFLAGS=-g0'
+  tests openmpi distcheck-mpi AM_DISTCHECK_CONFIGURE_FLAGS='CC=mpicc.mpich --enable-werror CXXFLAGS=-g0'
 }
 
 # sanitized FOLDER OPTIONS [TEST...]: these unit tests, or all, configured with these options.
