@@ -207,7 +207,8 @@ std::vector<ConfigRow> network_rows() {
        [](const Config& c) { return get_named(kChoices, c.helpers); }},
       {"net_devices", "list", "",
        "network devices, as in UCX_NET_DEVICES; of several such lists with semicolons between them, each "
-       "rank of a node takes the next; empty: of several fabric ports the nearest, else UCX's own choice",
+       "rank of a node takes the next; each must reach the others (UCX from 1.20 on looks for a route); "
+       "empty: of several fabric ports the nearest, else UCX's own choice",
        false, [](Config& c, View v) { return set_text(c.net_devices, v); },
        [](const Config& c) { return c.net_devices; }},
   };

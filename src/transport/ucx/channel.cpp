@@ -42,7 +42,11 @@ Status UcxChannel::prepare_endpoint(const Lock& lock) noexcept {
     endpoint_ = &transport_.endpoint(lock, peer_);
     return peer_status();
   } catch (const Error& error) {
-    return {Code::peer, text("rank ", peer_, " cannot be reached: ", error.what())};
+    const std::string& devices = worker_.devices();
+    return {Code::peer,
+            text("rank ", peer_, " cannot be reached",
+                 devices.empty() ? std::string() : text(" from ", devices, " (MPIX_LAYOUT_NET_DEVICES)"),
+                 ": ", error.what())};
   } catch (const std::exception& error) {
     return {Code::no_memory, error.what()};
   }

@@ -80,7 +80,8 @@ UcxWorkerHandle make_worker(const UcxContext& context) {
 }  // namespace
 
 UcxWorker::UcxWorker(const Config& config, memory::Regions* regions)
-    : regions_(regions),
+    : devices_(config.net_devices),
+      regions_(regions),
       chunk_bytes_(largest_chunk(config)),
       chunk_slots_(std::max(static_cast<std::size_t>(config.net_staging) / chunk_bytes_, kLeastSlots)),
       chunk_flags_(has_rdma_devices() ? 0 : UCP_AM_SEND_FLAG_EAGER),

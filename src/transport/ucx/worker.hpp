@@ -51,6 +51,8 @@ class UcxWorker {
 
   /// To be given to every rank that may connect. Its length differs between processes.
   std::span<const std::byte> address() const noexcept { return address_; }
+  /// The network devices that UCX was told to use; empty where it chose.
+  const std::string& devices() const noexcept { return devices_; }
   /// UCX's version and the limits in force, for humans.
   std::string description() const;
   /// Closes all endpoints after what was sent through them, which needs the peers' progress: once this rank
@@ -120,6 +122,7 @@ class UcxWorker {
   static void on_endpoint_error(void* endpoint, ucp_ep_h, ucs_status_t status);
 
   std::mutex mutex_;
+  const std::string devices_;
   memory::Regions* regions_;
   std::size_t chunk_bytes_, chunk_slots_;
   std::size_t inline_limit_ = 0;
