@@ -18,6 +18,8 @@ namespace mpix::engine {
 
 /// Places of shorter runs, in the mean, cost more than sending these once saves.
 inline constexpr std::int64_t kShortestKept = 48;
+/// In shorter messages nothing is looked for that repeats.
+inline constexpr std::int64_t kLeastRepeats = 64 << 10;
 
 /// What a rank sends to one of its node, equal bytes once.
 struct Repeats {

@@ -214,55 +214,57 @@ bool PairExchange::pull_packet(Run& run, const ChunkView& view) noexcept {
 
 /// Notes where the rows of a packet have gone, to keep that.
 void PairExchange::record(const PacketView& packet) noexcept {
-  if (!keeping_ || !receiving_ || packet.header.list == 0 || packet.header.list > transport::kMostKept)
-    return;
+  if (keeping_ == nullptr || !keeping_->records || !receiving_) return;
+  Keeping& keeping = *keeping_;
+  if (packet.header.list == 0 || packet.header.list > transport::kMostKept) return;
   try {
-    if (recording_ == nullptr) recording_ = std::make_unique<KeptPlaces>(packet.header.list);
+    if (keeping.recorded == nullptr) keeping.recorded = std::make_unique<KeptPlaces>(packet.header.list);
     for (const PacketEntry& entry : packet.entries_of(packet.dests[0])) {
-      std::int64_t from = rows_received_ + entry.data, left = entry.bytes;
+      std::int64_t from = keeping.rows + entry.data, left = entry.bytes;
       for (kernels::Cursor to = places_.cursor(*pair_->recv, entry.offset); left > 0; to = {to.run + 1, 0}) {
         const PlaceInRun place = place_in_run(*pair_->recv, to);
         const std::int64_t bytes = std::min(place.rest, left);
-        recording_->add(from, place.offset, bytes);
+        keeping.recorded->add(from, place.offset, bytes);
         from += bytes;
         left -= bytes;
       }
     }
-    rows_received_ += packet.header.bytes;
+    keeping.rows += packet.header.bytes;
   } catch (const std::exception&) {  // the peer sends lists again
-    recording_.reset();
-    keeping_ = false;
+    keeping_.reset();
   }
 }
 
 /// Of a message that has come as a whole.
 void PairExchange::keep_recorded(const Run& run) noexcept {
-  if (recording_ == nullptr || recording_->delivered() != recv_total()) return;
+  if (keeping_ == nullptr || keeping_->recorded == nullptr) return;
+  if (keeping_->recorded->delivered() != recv_total()) return;
   try {
-    recording_->finish();
-    (*run.kept)[index_].replace(std::move(recording_));
+    keeping_->recorded->finish();
+    (*run.kept)[index_].replace(std::move(keeping_->recorded));
   } catch (const std::exception&) {  // likewise
-    recording_.reset();
+    keeping_.reset();
   }
 }
 
 bool PairExchange::pull_rows(Run& run, const ChunkView& view) noexcept {
-  const KeptPlaces::Rows rows{view.payload, rows_received_, view.header.payload_bytes};
   std::int64_t written = 0;
-  if (kept_ != nullptr) {
+  if (keeping_ != nullptr && keeping_->kept != nullptr) {
+    Keeping& keeping = *keeping_;
     const StoreTimer timer(run.storing, received_);
+    const KeptPlaces::Rows rows{view.payload, keeping.rows, view.header.payload_bytes};
     const KeptPlaces::Target target{*run.context->kernels, run.recv_base, run.storing.stores};
-    written = kept_->scatter(target, rows, kept_cursor_);
+    written = keeping.kept->scatter(target, rows, keeping.cursor);
     received_ += written;
-    if (const auto kept = run.kept->find(index_); kept->second.places == kept_) kept->second.use();
+    keeping.rows = rows.end();
+    if (const auto kept = run.kept->find(index_); kept->second.places == keeping.kept) kept->second.use();
   }
-  if (written != view.header.bytes) {
+  if (written == view.header.bytes) {
+    finish_chunk();
+  } else {
     run.fail({Code::internal, text("rank ", peer(), " sent rows whose places are not known")});
     abandon(run);
-    return true;
   }
-  rows_received_ = rows.end();
-  finish_chunk();
   return true;
 }
 

@@ -99,6 +99,15 @@ class PairExchange {
     std::byte* base = nullptr;  // attached: an address in the sender's process
   };
 
+  /// Places of what the peer sends that are kept, or will be.
+  struct Keeping {
+    std::shared_ptr<const KeptPlaces> kept;  ///< as this rank has told the peer
+    KeptPlaces::Cursor cursor;
+    std::int64_t rows = 0;  ///< unique bytes that have come
+    bool records = false;   ///< what packets say is kept
+    std::unique_ptr<KeptPlaces> recorded;
+  };
+
   std::int64_t send_total() const noexcept { return pair_->send ? pair_->send->bytes : 0; }
   std::int64_t saved() const noexcept {
     return gpu_ != nullptr ? gpu_->saved_bytes : static_cast<std::int64_t>(saved_.size() - saved_sent_);
@@ -177,12 +186,8 @@ class PairExchange {
   std::size_t saved_sent_ = 0;    // of these
   ReceivePlaces places_;          // where packets come
   UniqueCursor repeats_cursor_;
-  std::int64_t rows_received_ = 0;  // unique bytes, where their places are kept or will be
-  bool rows_only_ = false;          // the peer has kept the places of what repeats
-  bool keeping_ = false;            // this rank will keep those of what the peer sends
-  std::unique_ptr<KeptPlaces> recording_;
-  std::shared_ptr<const KeptPlaces> kept_;  // as this rank has told the peer
-  KeptPlaces::Cursor kept_cursor_;
+  bool rows_only_ = false;  // the peer has kept the places of what repeats
+  std::unique_ptr<Keeping> keeping_;
   std::unique_ptr<GpuPair> gpu_;  // where a GPU has a part in it
 };
 

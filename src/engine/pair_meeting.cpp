@@ -2,6 +2,7 @@
 // How the two ranks of a pair find each other: announcements, or packets in their place, sizes that must
 // agree, and the way that the bytes will go.
 #include <algorithm>
+#include <new>
 
 #include "base/text.hpp"
 #include "engine/node_sender.hpp"
@@ -170,12 +171,15 @@ bool PairExchange::compare_sizes(Run& run, const Announcement& theirs) noexcept 
 
 /// What the announcement says of places that are kept, and notes that it has said so.
 std::uint32_t PairExchange::kept_abilities(const Run& run) noexcept {
-  if (run.kept == nullptr || !channel().same_node() || pair_->recv == nullptr) return 0;
-  const auto kept = run.kept->find(index_);
-  if (kept != run.kept->end()) kept_ = kept->second.places;
-  keeping_ = (kept == run.kept->end() || kept->second.keeps()) && mean_run(*pair_->recv) >= kShortestKept;
-  return (keeping_ ? std::uint32_t{transport::kKeeps} : 0u) |
-         (kept_ != nullptr ? kept_->number() << transport::kKeptShift : 0u);
+  if (run.kept == nullptr || recv_total() < kLeastRepeats || !channel().same_node()) return 0;
+  keeping_.reset(new (std::nothrow) Keeping);
+  if (keeping_ == nullptr) return 0;  // lists come again
+  const auto known = run.kept->find(index_);
+  if (known != run.kept->end()) keeping_->kept = known->second.places;
+  keeping_->records =
+      (known == run.kept->end() || known->second.keeps()) && mean_run(*pair_->recv) >= kShortestKept;
+  return (keeping_->records ? std::uint32_t{transport::kKeeps} : 0u) |
+         (keeping_->kept != nullptr ? keeping_->kept->number() << transport::kKeptShift : 0u);
 }
 
 /// Whether equal bytes are sent once, and with what.

@@ -64,7 +64,6 @@ bool worthwhile(const plan::NodeSend& send, Route route) noexcept {
 constexpr double kLeastRepetition = 1.1;
 /// Where runs are shorter, lists of the places that they go to cost more than is saved, unless they are kept.
 constexpr std::int64_t kShortestListed = 384;
-constexpr std::int64_t kLeastRepeats = 64 << 10;
 
 /// What a rank sends to one of its node, equal bytes once; null where that does not pay.
 std::unique_ptr<Repeats> repeats_of(const kernels::Blocks& blocks) {
