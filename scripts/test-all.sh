@@ -94,8 +94,7 @@ sanitized() {
   shift 2
   step "$folder: configure" configure_in "$folder" --disable-fortran "${options[@]}" || return
   step "$folder: make the unit tests" make_in "$folder" -j"$jobs" unit-programs ${1+"UNIT_TESTS=$*"} || return
-  # One after another: beside others GCC 12's LeakSanitizer often crashes while threads of the MPI run.
-  test_jobs=1 tests "$folder" check-unit ${1+"UNIT_TESTS=$*"}
+  tests "$folder" check-unit ${1+"UNIT_TESTS=$*"}
 }
 
 main() {
