@@ -57,11 +57,11 @@ const memory::Staging& Process::staging() {
 std::shared_ptr<transport::ucx::UcxWorker> Process::network() {
   const std::lock_guard guard(making_);
   if (network_ == nullptr) {
-    Config config = config_;
-    config.net_devices = devices_ = topology::choose_devices(config.net_devices);
-    network_ = std::make_shared<transport::ucx::UcxWorker>(config, &regions_);
+    topology::Devices devices = topology::choose_devices(config_.net_devices);
+    devices_ = devices.own;
+    network_ = std::make_shared<transport::ucx::UcxWorker>(config_, std::move(devices), &regions_);
     log::info("network: ", network_->description(),
-              "; devices: ", config.net_devices.empty() ? "UCX's own choice" : config.net_devices);
+              "; devices: ", devices_.empty() ? "UCX's own choice" : devices_);
   }
   return network_;
 }

@@ -207,8 +207,10 @@ std::vector<ConfigRow> network_rows() {
        [](const Config& c) { return get_named(kChoices, c.helpers); }},
       {"net_devices", "list", "",
        "network devices, as in UCX_NET_DEVICES; of several such lists with semicolons between them, each "
-       "rank of a node takes the next; each must reach the others (UCX from 1.20 on looks for a route); "
-       "empty: of several fabric ports the nearest, else UCX's own choice",
+       "rank of a node takes the next, and sends by those of the other lists to ranks that its own do not "
+       "reach (UCX from 1.20 on looks for a route); empty: of several fabric ports the nearest, and the "
+       "others "
+       "to ranks that it does not reach, else UCX's own choice",
        false, [](Config& c, View v) { return set_text(c.net_devices, v); },
        [](const Config& c) { return c.net_devices; }},
   };

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "handle/ucx.hpp"
 
+#include <ucs/debug/log_def.h>
+
 #include "base/log.hpp"
 #include "base/text.hpp"
 
@@ -12,7 +14,20 @@ void check(ucs_status_t status, const char* what) {
   if (!result.ok()) throw Error(result);
 }
 
+ucs_log_func_rc_t drop_errors(const char*, unsigned, const char*, ucs_log_level_t level,
+                              const ucs_log_component_config_t*, const char*, va_list) {
+  return level == UCS_LOG_LEVEL_ERROR ? UCS_LOG_FUNC_RC_STOP : UCS_LOG_FUNC_RC_CONTINUE;
+}
+
 }  // namespace
+
+UcxErrorsExpected::UcxErrorsExpected() noexcept {
+  ucs_log_push_handler(drop_errors);
+}
+
+UcxErrorsExpected::~UcxErrorsExpected() {
+  ucs_log_pop_handler();
+}
 
 Status ucx_status(ucs_status_t status, const char* what) {
   if (status == UCS_OK) return {};

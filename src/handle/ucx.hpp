@@ -72,6 +72,15 @@ class UcxMemory {
   std::byte* data_ = nullptr;
 };
 
+/// While it lives, UCX does not print what it considers errors.
+class UcxErrorsExpected {
+ public:
+  UcxErrorsExpected() noexcept;
+  ~UcxErrorsExpected();
+  UcxErrorsExpected(const UcxErrorsExpected&) = delete;
+  UcxErrorsExpected& operator=(const UcxErrorsExpected&) = delete;
+};
+
 /// An endpoint that reports the loss of its peer.
 class UcxEndpoint {
  public:

@@ -78,9 +78,9 @@ std::string resource_lines(const std::string& devices) {
 }
 
 /// Whether what the library needs of UCX can be made here.
-std::string trial(const Config& config) {
+std::string trial(const Config& config, const topology::Devices& devices) {
   try {
-    return transport::ucx::UcxWorker(config).description();
+    return transport::ucx::UcxWorker(config, devices).description();
   } catch (const Error& error) {
     return text("out: ", error.what());
   }
@@ -103,12 +103,12 @@ std::string absent_lines() {
 
 }  // namespace
 
-std::string network_section(const Config& given) {
-  Config config = given;
-  config.net_devices = topology::choose_devices(given.net_devices);
-  return text("Transports between nodes\n", line("trial", trial(config)),
-              line("devices", config.net_devices.empty() ? "UCX's own choice" : config.net_devices),
-              resource_lines(config.net_devices), absent_lines(), "\n");
+std::string network_section(const Config& config) {
+  const topology::Devices devices = topology::choose_devices(config.net_devices);
+  return text("Transports between nodes\n", line("trial", trial(config, devices)),
+              line("devices", devices.own.empty() ? "UCX's own choice" : devices.own),
+              devices.others.empty() ? "" : line("to ranks out of reach", devices.others),
+              resource_lines(devices.own), absent_lines(), "\n");
 }
 
 }  // namespace mpix::tools

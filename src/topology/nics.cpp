@@ -92,6 +92,19 @@ std::string devices_of(std::string_view lists, int local_rank) {
   return std::string(lists.substr(0, lists.find(';')));
 }
 
+std::string all_devices_of(std::string_view lists) {
+  std::vector<std::string_view> devices;
+  while (!lists.empty()) {
+    const std::string_view device = lists.substr(0, lists.find_first_of(";,"));
+    lists.remove_prefix(std::min(device.size() + 1, lists.size()));
+    if (!device.empty() && std::find(devices.begin(), devices.end(), device) == devices.end())
+      devices.push_back(device);
+  }
+  std::string all;
+  for (const std::string_view device : devices) all += text(all.empty() ? "" : ",", device);
+  return all;
+}
+
 std::string deal_out(std::span<const Nic> nics, int local_rank) {
   std::vector<const Nic*> candidates;
   for (const bool near : {true, false}) {
@@ -116,10 +129,14 @@ std::vector<Nic> find_nics() {
   return nics;
 }
 
-std::string choose_devices(const std::string& configured) {
-  if (!configured.empty()) return devices_of(configured, local_rank());
+Devices choose_devices(const std::string& configured) {
+  if (!configured.empty()) {
+    const std::string own = devices_of(configured, local_rank()), all = all_devices_of(configured);
+    return {own, own.empty() || own == all ? "" : all};
+  }
   if (std::getenv("UCX_NET_DEVICES") != nullptr) return {};
-  return deal_out(find_nics(), local_rank());
+  const std::string own = deal_out(find_nics(), local_rank());
+  return {own, own.empty() ? "" : "all"};
 }
 
 }  // namespace mpix::topology

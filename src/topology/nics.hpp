@@ -28,8 +28,17 @@ std::string deal_out(std::span<const Nic> nics, int local_rank);
 /// The active ports of InfiniBand and RoCE devices of this machine, in the order of their names.
 std::vector<Nic> find_nics();
 
+/// As UCX takes them, with commas between them; "all" for every one that there is.
+struct Devices {
+  std::string own;     ///< by which this rank receives, and sends where they reach; empty: UCX's own choice
+  std::string others;  ///< by which it sends to ranks that its own do not reach; empty for none
+};
+
+/// The devices of several lists separated by ';', each once.
+std::string all_devices_of(std::string_view lists);
+
 /// The devices for UCX where `configured` (MPIX_LAYOUT_NET_DEVICES) asks for some; else the one that
-/// suits this rank. Empty: UCX's own choice, for want of several fabric ports, or as UCX_NET_DEVICES is set.
-std::string choose_devices(const std::string& configured);
+/// suits this rank; UCX's own choice for want of several fabric ports, or as UCX_NET_DEVICES is set.
+Devices choose_devices(const std::string& configured);
 
 }  // namespace mpix::topology

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 #
 # Exchanges between nodes: the MPI tests on even and uneven nodes by every route, the bytes that cross the
-# network, one and two network interfaces a node, and a rank that dies while others count on it.
+# network, one and two network interfaces a node, also such that do not reach each other, and a rank that dies while
+# others count on it.
 set -u
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 work=$(mktemp -d) || exit 1
@@ -17,7 +18,8 @@ if [[ $MPI_FLAVOR != openmpi ]]; then
   exit 77
 fi
 
-cluster() { timeout --kill-after=10 200 "$here/cluster" run "$@" >"$output" 2>&1; }
+options=() # of the cluster, for all that follows
+cluster() { timeout --kill-after=10 200 "$here/cluster" run "${options[@]}" "$@" >"$output" 2>&1; }
 
 verdict() { # what, whether it is right
   if [[ $2 == yes ]]; then
@@ -41,7 +43,7 @@ mpi_test() {
   last=$(grep -E '^[0-9]+ passed, ' "$output" | tail -n 1)
   [[ $status == 0 && $last == [1-9]*", 0 failed"* ]] && verdict "$program on $nodes nodes ($ranks), $route: $last" yes ||
     verdict "$program on $nodes nodes ($ranks), $route: status $status" no
-  skipped=$((skipped + $(sed -n 's/.* \([0-9]*\) skipped/\1/p' <<<"${last:-0 skipped}")))
+  skipped=$((skipped + $(sed -n 's/.* \([0-9]*\) skipped/\1/p' <<<"${last:- 0 skipped}")))
 }
 
 # wire_bytes NICS RANKS TRAFFIC: what crosses the network is little more than every row once for each node that needs it,
@@ -113,5 +115,11 @@ wire_bytes 1 1 skewed
 wire_bytes 2 2 bimodal
 killed_forwarder forward
 killed_forwarder aggregate
+# Ranks of which the first of a node cannot reach the second of another by their own devices.
+options=(--nics 2 --rails)
+export MPIX_LAYOUT_NET_DEVICES='eth0;eth1'
+mpi_test 2 2,3 exchange direct
+mpi_test 3 2 plans forward
+killed_forwarder direct
 echo "$passed passed, $failed failed, $skipped skipped"
 ((failed == 0))

@@ -4,6 +4,8 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdlib>
+
 namespace mpix::topology {
 namespace {
 
@@ -23,6 +25,24 @@ TEST(DevicesOf, RanksTakeListsInTurn) {
 TEST(DevicesOf, EmptyListsLeaveTheChoice) {
   EXPECT_EQ(devices_of("", 3), "");
   EXPECT_EQ(devices_of("eth0;", 1), "");
+}
+
+TEST(AllDevicesOf, EachOnce) {
+  EXPECT_EQ(all_devices_of("mlx5_0:1;mlx5_1:1,mlx5_0:1;eth0"), "mlx5_0:1,mlx5_1:1,eth0");
+  EXPECT_EQ(all_devices_of("eth0;"), "eth0");
+  EXPECT_EQ(all_devices_of(";,"), "");
+}
+
+TEST(ChooseDevices, OthersWhereThereAreOthers) {
+  ::setenv("OMPI_COMM_WORLD_LOCAL_RANK", "3", 1);
+  const Devices one = choose_devices("eth0,eth1"), two = choose_devices("eth0;eth1,eth2");
+  EXPECT_EQ(one.own, "eth0,eth1");
+  EXPECT_EQ(one.others, "");
+  EXPECT_EQ(two.own, "eth1,eth2");
+  EXPECT_EQ(two.others, "eth0,eth1,eth2");
+  EXPECT_EQ(choose_devices("eth0;eth0").others, "");
+  EXPECT_EQ(choose_devices("eth0;").others, "") << "UCX's own choice may be all of them already";
+  ::unsetenv("OMPI_COMM_WORLD_LOCAL_RANK");
 }
 
 TEST(DealOut, NoChoiceNoDevice) {

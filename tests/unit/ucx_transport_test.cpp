@@ -1,16 +1,20 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The UCX transport between workers of one process, over TCP on the loopback device.
 #include <gtest/gtest.h>
+#include <ifaddrs.h>
+#include <net/if.h>
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstdlib>
 #include <cstring>
 #include <functional>
 #include <memory>
+#include <string>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -37,8 +41,10 @@ std::byte pattern(int from, std::int64_t position) {
 /// Ranks 0 to n - 1, each with a worker and any number of communicators.
 class Ranks {
  public:
-  explicit Ranks(int count) {
-    for (int i = 0; i < count; ++i) workers_.push_back(std::make_shared<UcxWorker>(small_config()));
+  explicit Ranks(int count) : Ranks(std::vector<topology::Devices>(static_cast<std::size_t>(count))) {}
+  explicit Ranks(const std::vector<topology::Devices>& devices) {
+    for (const topology::Devices& each : devices)
+      workers_.push_back(std::make_shared<UcxWorker>(small_config(), each));
   }
   /// As MPI ranks do it: all at once, and each until the last one is done.
   ~Ranks() {
@@ -332,17 +338,64 @@ TEST(UcxTransport, ThreadsOnDifferentCommunicators) {
   third.join();
 }
 
+/// An interface that does not lead to this machine alone, with an address; empty where there is none.
+std::string other_than_loopback() {
+  ifaddrs* list = nullptr;
+  if (::getifaddrs(&list) != 0) return {};
+  const std::unique_ptr<ifaddrs, decltype(&::freeifaddrs)> owner(list, &::freeifaddrs);
+  for (const ifaddrs* each = list; each != nullptr; each = each->ifa_next) {
+    const bool usable = each->ifa_addr != nullptr && each->ifa_addr->sa_family == AF_INET &&
+                        (each->ifa_flags & IFF_UP) != 0 && (each->ifa_flags & IFF_LOOPBACK) == 0;
+    if (usable) return each->ifa_name;
+  }
+  return {};
+}
+
+// UCX connects no loopback device to any other.
+TEST(UcxTransport, PeersThatTheOwnDevicesDoNotReach) {
+  const std::string device = other_than_loopback();
+  if (device.empty()) GTEST_SKIP() << "no other interface than loopback";
+  const std::string all = "lo," + device;
+  Ranks ranks({{"lo", all}, {device, all}, {device, all}});
+  constexpr std::int64_t kTotal = 3 * kSlots * kChunk + 1;
+  std::vector<std::unique_ptr<UcxTransport>> transports;
+  for (int rank = 0; rank < 3; ++rank) transports.push_back(ranks.make(rank));
+  std::vector<Sender> senders;
+  std::vector<Receiver> receivers;
+  for (int from = 0; from < 3; ++from) {
+    for (int to = 0; to < 3; ++to) {
+      if (from == to) continue;
+      senders.push_back({transports[static_cast<std::size_t>(from)]->connect(to), from, kTotal});
+      receivers.push_back({transports[static_cast<std::size_t>(to)]->connect(from), from, kTotal});
+      receivers.back().channel.expect(kTotal);
+    }
+  }
+  ASSERT_TRUE(ranks.progress_until([&] {
+    for (Sender& sender : senders) sender.step();
+    for (Receiver& receiver : receivers) receiver.step();
+    return std::all_of(receivers.begin(), receivers.end(),
+                       [](const Receiver& each) { return each.received == kTotal; });
+  }));
+  ASSERT_TRUE(ranks.progress_until([&] {
+    return std::all_of(senders.begin(), senders.end(), [](Sender& each) { return each.channel.flushed(); });
+  }));
+}
+
 TEST(UcxTransport, PeerThatCannotBeReachedIsAnError) {
-  Config config = small_config();
-  config.net_devices = "no_such_device";
-  Ranks ranks(1);
-  const auto cut_off = std::make_shared<UcxWorker>(config);
-  UcxTransport transport(cut_off, 1, 1, [&](int) { return ranks.worker(0)->address(); });
-  Channel& channel = transport.connect(0);
-  ASSERT_NE(channel.announce_begin(), nullptr);
-  const Status status = channel.announce_commit({});
-  EXPECT_EQ(status.code(), Code::peer);
-  EXPECT_NE(status.message().find("rank 0"), std::string::npos) << status.message();
+  for (const topology::Devices& devices :
+       {topology::Devices{"no_such_device", ""}, topology::Devices{"no_such_device", "nor_this"}}) {
+    Ranks ranks(1);
+    const auto cut_off = std::make_shared<UcxWorker>(small_config(), devices);
+    UcxTransport transport(cut_off, 1, 1, [&](int) { return ranks.worker(0)->address(); });
+    Channel& channel = transport.connect(0);
+    ASSERT_NE(channel.announce_begin(), nullptr);
+    const Status status = channel.announce_commit({});
+    EXPECT_EQ(status.code(), Code::peer);
+    EXPECT_NE(status.message().find("rank 0"), std::string::npos) << status.message();
+    const std::string& named = devices.others.empty() ? devices.own : devices.others;
+    EXPECT_NE(status.message().find(named), std::string::npos) << status.message();
+    cut_off->close_endpoints([] { return true; });
+  }
 }
 
 TEST(UcxTransport, NothingIsSentAfterTheEndpointsAreClosed) {

@@ -42,11 +42,12 @@ Status UcxChannel::prepare_endpoint(const Lock& lock) noexcept {
     endpoint_ = &transport_.endpoint(lock, peer_);
     return peer_status();
   } catch (const Error& error) {
-    const std::string& devices = worker_.devices();
+    const topology::Devices& devices = worker_.devices();
+    const std::string& tried = devices.others.empty() ? devices.own : devices.others;
     return {Code::peer,
             text("rank ", peer_, " cannot be reached",
-                 devices.empty() ? std::string() : text(" from ", devices, " (MPIX_LAYOUT_NET_DEVICES)"),
-                 ": ", error.what())};
+                 tried.empty() ? std::string() : text(" from ", tried, " (MPIX_LAYOUT_NET_DEVICES)"), ": ",
+                 error.what())};
   } catch (const std::exception& error) {
     return {Code::no_memory, error.what()};
   }

@@ -59,10 +59,10 @@ void set_segments(const UcxConfig& settings, std::size_t chunk_bytes) {
   modify(settings, prefixed ? "TCP_RX_SEG_SIZE" : "RX_SEG_SIZE", text(chunk_bytes + kSegmentHeaders).c_str());
 }
 
-UcxContext make_context(const Config& config, std::size_t chunk_bytes) {
+UcxContext make_context(const std::string& devices, std::size_t chunk_bytes) {
   const UcxConfig settings = read_ucx_config();
   set_segments(settings, chunk_bytes);
-  if (!config.net_devices.empty()) modify(settings, "NET_DEVICES", config.net_devices.c_str());
+  if (!devices.empty()) modify(settings, "NET_DEVICES", devices.c_str());
   ucp_params_t params{};
   params.field_mask = UCP_PARAM_FIELD_FEATURES | UCP_PARAM_FIELD_NAME;
   params.features = UCP_FEATURE_AM;
@@ -79,14 +79,14 @@ UcxWorkerHandle make_worker(const UcxContext& context) {
 
 }  // namespace
 
-UcxWorker::UcxWorker(const Config& config, memory::Regions* regions)
-    : devices_(config.net_devices),
+UcxWorker::UcxWorker(const Config& config, topology::Devices devices, memory::Regions* regions)
+    : devices_(std::move(devices)),
       regions_(regions),
       chunk_bytes_(largest_chunk(config)),
       chunk_slots_(std::max(static_cast<std::size_t>(config.net_staging) / chunk_bytes_, kLeastSlots)),
       chunk_flags_(has_rdma_devices() ? 0 : UCP_AM_SEND_FLAG_EAGER),
       writes_later_(!has_rdma_devices()),
-      context_(make_context(config, chunk_bytes_)),
+      context_(make_context(devices_.own, chunk_bytes_)),
       budget_(chunk_slots_, chunk_bytes_, kWindow - 2 * ReceiveBudget::kStanding),
       worker_(make_worker(context_)) {
   query_limits();
@@ -154,12 +154,16 @@ Status UcxWorker::progress(bool& happened) noexcept {
 
 bool UcxWorker::progress(const Lock& lock) noexcept {
   bool happened = false;
-  for (int round = 0; round < kProgressRounds && ucp_worker_progress(worker_.get()) != 0; ++round)
-    happened = true;
+  for (int round = 0; round < kProgressRounds && progress_workers(); ++round) happened = true;
   budget_.grant([&](Demand& demand) { demand.owner->credits_due(lock); });
   if (!telling_.empty())
     std::erase_if(telling_, [&](UcxChannel* channel) { return channel->send_credits(lock); });
   return happened;
+}
+
+bool UcxWorker::progress_workers() noexcept {
+  const bool happened = ucp_worker_progress(worker_.get()) != 0;
+  return (detour_ != nullptr && ucp_worker_progress(detour_->worker.get()) != 0) || happened;
 }
 
 void UcxWorker::add_transport(const Lock&, std::uint64_t communicator, UcxTransport& transport) {
@@ -193,13 +197,34 @@ std::vector<EarlyAnnouncement> UcxWorker::take_early(const Lock&, std::uint64_t 
 Endpoint& UcxWorker::endpoint(const Lock&, std::span<const std::byte> address) {
   if (address.empty()) throw Error(Code::peer, "it has no UCX address");
   if (closed_) throw Error(Code::peer, "UCX is closed");
-  auto& known = endpoints_[{address.begin(), address.end()}];
-  if (known == nullptr) {
-    auto made = std::make_unique<Endpoint>();
-    made->handle = UcxEndpoint(worker_, address, on_endpoint_error, made.get());
-    known = std::move(made);
+  std::vector<std::byte> key(address.begin(), address.end());
+  const auto known = endpoints_.find(key);
+  if (known != endpoints_.end()) return *known->second;
+  auto made = std::make_unique<Endpoint>();
+  made->handle = connect(address, *made);
+  return *endpoints_.emplace(std::move(key), std::move(made)).first->second;
+}
+
+UcxEndpoint UcxWorker::connect(std::span<const std::byte> address, Endpoint& endpoint) {
+  if (devices_.others.empty()) return {worker_, address, on_endpoint_error, &endpoint};
+  try {
+    const UcxErrorsExpected quiet;
+    return {worker_, address, on_endpoint_error, &endpoint};
+  } catch (const Error& error) {
+    log::debug("a rank that ", devices_.own, " does not reach: ", error.what());
   }
-  return *known;
+  return connect_by_detour(address, endpoint);
+}
+
+UcxEndpoint UcxWorker::connect_by_detour(std::span<const std::byte> address, Endpoint& endpoint) {
+  if (detour_ == nullptr) {
+    UcxContext context = make_context(devices_.others, chunk_bytes_);
+    UcxWorkerHandle worker = make_worker(context);
+    detour_ = std::make_unique<Detour>(std::move(context), std::move(worker));
+    log::info(devices_.own, " does not reach every rank; to those that it does not, this one sends by ",
+              devices_.others);
+  }
+  return {detour_->worker, address, on_endpoint_error, &endpoint};
 }
 
 void UcxWorker::on_endpoint_error(void* endpoint, ucp_ep_h, ucs_status_t status) {

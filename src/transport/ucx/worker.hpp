@@ -20,6 +20,7 @@
 #include "base/config.hpp"
 #include "base/status.hpp"
 #include "handle/ucx.hpp"
+#include "topology/nics.hpp"
 #include "transport/ucx/budget.hpp"
 #include "transport/ucx/early.hpp"
 #include "transport/ucx/slots.hpp"
@@ -44,15 +45,15 @@ class UcxWorker {
 
   /// Throws Error (internal, no_memory; argument for devices that UCX does not accept).
   /// `regions`: where the staging memory is listed; outlives the worker. Null for nowhere.
-  explicit UcxWorker(const Config& config, memory::Regions* regions = nullptr);
+  explicit UcxWorker(const Config& config, topology::Devices devices = {},
+                     memory::Regions* regions = nullptr);
   UcxWorker(const UcxWorker&) = delete;
   UcxWorker& operator=(const UcxWorker&) = delete;
   ~UcxWorker();
 
   /// To be given to every rank that may connect. Its length differs between processes.
   std::span<const std::byte> address() const noexcept { return address_; }
-  /// The network devices that UCX was told to use; empty where it chose.
-  const std::string& devices() const noexcept { return devices_; }
+  const topology::Devices& devices() const noexcept { return devices_; }
   /// UCX's version and the limits in force, for humans.
   std::string description() const;
   /// Closes all endpoints after what was sent through them, which needs the peers' progress: once this rank
@@ -96,6 +97,16 @@ class UcxWorker {
   void release(const Lock&, void* data) noexcept { ucp_am_data_release(worker_.get(), data); }
 
  private:
+  /// Another worker, over other devices, by which this process sends to peers that its own devices do not
+  /// reach. It has no address to give away: what those peers send comes to the worker that everybody knows.
+  struct Detour {
+    UcxContext context;
+    UcxWorkerHandle worker;
+  };
+
+  UcxEndpoint connect(std::span<const std::byte> address, Endpoint& endpoint);
+  UcxEndpoint connect_by_detour(std::span<const std::byte> address, Endpoint& endpoint);
+  bool progress_workers() noexcept;
   void set_handler(MessageId id, ucp_am_recv_callback_t callback);
   void query_limits();
   UcxChannel* find(const Prefix& prefix) const noexcept;
@@ -122,7 +133,7 @@ class UcxWorker {
   static void on_endpoint_error(void* endpoint, ucp_ep_h, ucs_status_t status);
 
   std::mutex mutex_;
-  const std::string devices_;
+  const topology::Devices devices_;
   memory::Regions* regions_;
   std::size_t chunk_bytes_, chunk_slots_;
   std::size_t inline_limit_ = 0;
@@ -136,6 +147,7 @@ class UcxWorker {
   SlotPool announcements_, chunks_, credits_, fetches_;
   ReceiveBudget budget_;
   UcxWorkerHandle worker_;
+  std::unique_ptr<Detour> detour_;  ///< once it was needed
   std::vector<std::byte> address_;
   std::map<std::vector<std::byte>, std::unique_ptr<Endpoint>> endpoints_;
   EarlyArrivals early_;
