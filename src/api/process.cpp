@@ -59,7 +59,8 @@ std::shared_ptr<transport::ucx::UcxWorker> Process::network() {
   if (network_ == nullptr) {
     topology::Devices devices = topology::choose_devices(config_.net_devices);
     devices_ = devices.own;
-    network_ = std::make_shared<transport::ucx::UcxWorker>(config_, std::move(devices), &regions_);
+    network_ = std::make_shared<transport::ucx::UcxWorker>(
+        config_, transport::ucx::WorkerParts{std::move(devices), &regions_, gpus_.get()});
     log::info("network: ", network_->description(),
               "; devices: ", devices_.empty() ? "UCX's own choice" : devices_);
   }

@@ -225,6 +225,12 @@ std::vector<ConfigRow> gpu_rows() {
        "copy straight from the memory of other ranks' GPUs inside a node, where a trial shows that it works",
        true, [](Config& c, View v) { return set_named(kBools, c.cuda_ipc, v); },
        [](const Config& c) { return get_named(kBools, c.cuda_ipc); }},
+      {"net_gpu_memory", "off|auto|on", "auto",
+       "between nodes, chunks that a GPU writes or reads lie in its memory, where UCX handles such memory "
+       "and "
+       "there is room; auto: if there are InfiniBand or RoCE devices",
+       false, [](Config& c, View v) { return set_named(kChoices, c.net_gpu_memory, v); },
+       [](const Config& c) { return get_named(kChoices, c.net_gpu_memory); }},
       {"cuda_driver", "library", "libcuda.so.1", "the CUDA driver, a library's name or path", false,
        [](Config& c, View v) { return set_text(c.cuda_driver, v); },
        [](const Config& c) { return c.cuda_driver; }},

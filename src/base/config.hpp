@@ -44,7 +44,8 @@ struct Config {
   Choice helpers = Choice::automatic;       ///< idle ranks send for loaded ones of their node
   bool cuda = true;                         ///< look whether buffers are a GPU's
   bool cuda_ipc = true;                     ///< read memory of other ranks' GPUs directly
-  std::string cuda_driver = "libcuda.so.1";  ///< the CUDA driver's library
+  Choice net_gpu_memory = Choice::automatic;  ///< chunks between nodes lie in memory of GPUs
+  std::string cuda_driver = "libcuda.so.1";   ///< the CUDA driver's library
   std::string net_devices;  ///< UCX devices to use, maybe a list for each rank of a node; may be empty
 };
 

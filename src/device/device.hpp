@@ -17,6 +17,7 @@
 #include "base/config.hpp"
 #include "base/status.hpp"
 #include "kernels/blocks.hpp"
+#include "memory/gpu_memory.hpp"
 #include "memory/regions.hpp"
 
 namespace mpix::device {
@@ -170,10 +171,8 @@ class Hold {
 };
 
 /// All GPUs of the process. Thread-safe.
-class Gpus {
+class Gpus : public memory::GpuMemory {
  public:
-  virtual ~Gpus() = default;
-
   /// What `address` is. Makes no context and does not initialise the driver: where the application has not,
   /// all memory is the host's.
   virtual Facts look(const void* address) noexcept = 0;

@@ -13,7 +13,6 @@
 namespace mpix::engine {
 namespace {
 
-using transport::By;
 using transport::Chunk;
 using transport::ChunkView;
 using transport::Payload;
@@ -151,9 +150,11 @@ bool PairExchange::push_gpu(Run& run) noexcept {
   GpuPair* const state = gpu(run);
   if (state == nullptr) return true;
   bool happened = false;
+  // In place, the host copies what was saved.
+  const transport::By writer = run.plan->in_place ? run.send_gpu.with_host() : run.send_gpu.alone();
   while (!done_ && sent_ < send_total() && state->filling.size() < kFilling && !leads_in_place(run)) {
     const auto left = static_cast<std::size_t>(send_total() - sent_);
-    const std::span<std::byte> room = channel().chunk_begin(std::min(chunk_bytes_, left), By::gpu);
+    const std::span<std::byte> room = channel().chunk_begin(std::min(chunk_bytes_, left), writer);
     if (room.empty()) break;
     if (!fill_room(run, room.first(std::min(room.size(), left)))) {
       channel().chunk_cancel(room.data());

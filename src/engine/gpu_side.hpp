@@ -10,6 +10,7 @@
 #include "device/device.hpp"
 #include "plan/node_send.hpp"
 #include "plan/plan.hpp"
+#include "transport/transport.hpp"
 
 namespace mpix::engine {
 
@@ -20,6 +21,13 @@ struct GpuSide {
   device::Facts facts;
 
   explicit operator bool() const noexcept { return queue != nullptr; }
+  /// Who reads or writes chunks for this side: only a GPU, or where there is one, the host with it.
+  transport::By alone() const noexcept {
+    return queue != nullptr ? transport::By::gpu_alone(queue->ordinal()) : transport::By{};
+  }
+  transport::By with_host() const noexcept {
+    return queue != nullptr ? transport::By{queue->ordinal(), true} : transport::By{};
+  }
   /// Blocks number `index` of the buffer at `base`, from position `start` on.
   device::Side at(const std::byte* base, std::size_t index, std::int64_t start) const noexcept {
     return {base, &(*mirror)[index], mirror, nullptr, start};

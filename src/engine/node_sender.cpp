@@ -151,8 +151,8 @@ Status NodeSender::write(std::span<std::byte> room, Run& run, PacketOrder order,
 bool NodeSender::push(Run& run, const NodeRoute::Lane& lane, Progress& progress) noexcept {
   if (progress.filling.size() == kFilling) return false;
   const std::int64_t share = std::max(lane.bytes / kPacketsOfLane, kShortestPacket);
-  const std::span<std::byte> room = lane.channel->chunk_begin(
-      lane.channel->chunk_limit(), run.send_gpu ? transport::By::gpu : transport::By::host);
+  const std::span<std::byte> room =
+      lane.channel->chunk_begin(lane.channel->chunk_limit(), run.send_gpu.with_host());
   if (room.empty()) return false;
   if (room.size() < kMinPacketRoom) {
     lane.channel->chunk_cancel(room.data());

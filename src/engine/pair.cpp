@@ -149,8 +149,7 @@ Status PairExchange::push_descriptor(Run& run, std::span<std::byte> room) noexce
 
 bool PairExchange::pull(Run& run) noexcept {
   const std::size_t ahead = gpu_ != nullptr ? gpu_->chunks_reading : 0;
-  const ChunkView* const view =
-      channel().chunk(ahead, run.recv_gpu ? transport::By::gpu : transport::By::host);
+  const ChunkView* const view = channel().chunk(ahead, run.recv_gpu.alone());
   if (view == nullptr) return false;
   if (view->header.exchange != run.exchange) return ahead == 0 && drop_stale(run, *view);
   switch (view->header.payload) {
@@ -171,7 +170,7 @@ bool PairExchange::pull(Run& run) noexcept {
 bool PairExchange::drop_stale(const Run& run, const ChunkView& view) noexcept {
   const bool stale = view.header.exchange < run.exchange && link_->living.is_next(run.exchange);
   if (stale) {
-    channel().expect(view.header.bytes);  // was not, any more
+    channel().expect(view.header.bytes, run.recv_gpu.alone());  // was not, any more
     channel().pop_chunk();
   }
   return stale;

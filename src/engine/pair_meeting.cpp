@@ -139,7 +139,7 @@ void PairExchange::accept(Run& run, const AnnouncementView& view) noexcept {
                                   theirs.inline_bytes, kernels::Stores::cached);
     received_ = theirs.inline_bytes;
   } else if (receiving_ && recv_total() > 0 && (theirs.abilities & transport::kForwards) == 0) {
-    channel().expect(recv_total());
+    channel().expect(recv_total(), run.recv_gpu.alone());
     expected_ = recv_total();
   }
   if (sending_ && sent_ < send_total() && sender_ == nullptr) choose_reach(run, theirs.abilities);

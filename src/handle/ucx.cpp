@@ -60,6 +60,13 @@ UcxWorkerHandle create_ucx_worker(const UcxContext& context, const ucp_worker_pa
   return UcxWorkerHandle(worker);
 }
 
+std::uint64_t memory_types(const UcxContext& context) {
+  ucp_context_attr_t attributes{};
+  attributes.field_mask = UCP_ATTR_FIELD_MEMORY_TYPES;
+  check(ucp_context_query(context.get(), &attributes), "ucp_context_query");
+  return attributes.memory_types;
+}
+
 UcxMemory::UcxMemory(const UcxContext& context, std::size_t bytes) : context_(context.get()) {
   ucp_mem_map_params_t params{};
   params.field_mask =
@@ -75,6 +82,17 @@ UcxMemory::UcxMemory(const UcxContext& context, std::size_t bytes) : context_(co
   if (status == UCS_OK) return;
   UcxMemory released(std::move(*this));
   check(status, "ucp_mem_query");
+}
+
+UcxMemory::UcxMemory(const UcxContext& context, std::span<std::byte> memory, ucs_memory_type_t type)
+    : context_(context.get()), data_(memory.data()) {
+  ucp_mem_map_params_t params{};
+  params.field_mask =
+      UCP_MEM_MAP_PARAM_FIELD_ADDRESS | UCP_MEM_MAP_PARAM_FIELD_LENGTH | UCP_MEM_MAP_PARAM_FIELD_MEMORY_TYPE;
+  params.address = memory.data();
+  params.length = memory.size();
+  params.memory_type = type;
+  check(ucp_mem_map(context_, &params, &handle_), "ucp_mem_map");
 }
 
 UcxMemory::~UcxMemory() {

@@ -5,6 +5,7 @@
 #include <ucp/api/ucp.h>
 
 #include <cstddef>
+#include <cstdint>
 #include <span>
 #include <utility>
 
@@ -48,12 +49,17 @@ void modify(const UcxConfig& config, const char* name, const char* value);
 UcxContext create_ucx_context(const ucp_params_t& params, const UcxConfig& config);
 UcxWorkerHandle create_ucx_worker(const UcxContext& context, const ucp_worker_params_t& params);
 
-/// Memory that UCP allocated and registered.
+/// Kinds of memory that UCX handles, as bits of ucs_memory_type_t. Throws Error (internal).
+std::uint64_t memory_types(const UcxContext& context);
+
+/// Memory that UCP allocated and registered, or only registered.
 class UcxMemory {
  public:
   UcxMemory() noexcept = default;
   /// Throws Error (internal, no_memory). `context` outlives the memory.
   UcxMemory(const UcxContext& context, std::size_t bytes);
+  /// Registers memory that is there and outlives this.
+  UcxMemory(const UcxContext& context, std::span<std::byte> memory, ucs_memory_type_t type);
   UcxMemory(UcxMemory&& other) noexcept
       : context_(other.context_), handle_(std::exchange(other.handle_, nullptr)), data_(other.data_) {}
   UcxMemory& operator=(UcxMemory&& other) noexcept {
@@ -65,6 +71,7 @@ class UcxMemory {
   ~UcxMemory();
 
   std::byte* data() const noexcept { return data_; }
+  ucp_mem_h get() const noexcept { return handle_; }
 
  private:
   ucp_context_h context_ = nullptr;

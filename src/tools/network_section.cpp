@@ -11,8 +11,9 @@
 
 #include "base/status.hpp"
 #include "base/text.hpp"
-#include "config.h"
+#include "device/device.hpp"
 #include "handle/ucx.hpp"
+#include "memory/regions.hpp"
 #include "tools/sections.hpp"
 #include "topology/nics.hpp"
 #include "transport/ucx/worker.hpp"
@@ -77,12 +78,19 @@ std::string resource_lines(const std::string& devices) {
   }
 }
 
-/// Whether what the library needs of UCX can be made here.
-std::string trial(const Config& config, const topology::Devices& devices) {
+/// Whether what the library needs of UCX can be made here, and whether it takes chunks from GPUs.
+std::string trial_lines(const Config& config, const topology::Devices& devices) {
+  memory::Regions regions;
+  std::string no_gpus;
+  const std::unique_ptr<device::Gpus> gpus = device::find_gpus(config, regions, no_gpus);
   try {
-    return transport::ucx::UcxWorker(config, devices).description();
+    const transport::ucx::UcxWorker worker(config, {devices, &regions, gpus.get()});
+    const std::string& unused = gpus != nullptr ? worker.gpu_memory_unused() : no_gpus;
+    return line("trial", worker.description()) +
+           line("chunks in GPU memory",
+                unused.empty() ? "works (MPIX_LAYOUT_NET_GPU_MEMORY)" : text("out: ", unused));
   } catch (const Error& error) {
-    return text("out: ", error.what());
+    return line("trial", text("out: ", error.what()));
   }
 }
 
@@ -95,9 +103,6 @@ std::string absent_lines() {
     result += line("InfiniBand, RoCE", text("out: no device in ", verbs.string()));
   const char* const chosen = std::getenv("UCX_TLS");
   if (chosen != nullptr) result += line("UCX_TLS", text(chosen, ": UCX leaves out what it does not name"));
-#ifndef HAVE_CUDA
-  result += line("GPU memory", "out: built without CUDA");
-#endif
   return result;
 }
 
@@ -105,7 +110,7 @@ std::string absent_lines() {
 
 std::string network_section(const Config& config) {
   const topology::Devices devices = topology::choose_devices(config.net_devices);
-  return text("Transports between nodes\n", line("trial", trial(config, devices)),
+  return text("Transports between nodes\n", trial_lines(config, devices),
               line("devices", devices.own.empty() ? "UCX's own choice" : devices.own),
               devices.others.empty() ? "" : line("to ranks out of reach", devices.others),
               resource_lines(devices.own), absent_lines(), "\n");

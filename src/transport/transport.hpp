@@ -74,7 +74,14 @@ struct ChunkView {
 };
 
 /// Who writes or reads a chunk's payload. What it costs the host is measured, what it costs a GPU is not.
-enum class By { host, gpu };
+struct By {
+  int gpu = kNone;   ///< a GPU, by its number
+  bool host = true;  ///< the host, maybe beside the GPU
+
+  static constexpr int kNone = -1;
+  /// A GPU only, in whose memory the payload may then lie.
+  static constexpr By gpu_alone(int gpu) noexcept { return {gpu, false}; }
+};
 
 class Channel {
  public:
@@ -99,7 +106,7 @@ class Channel {
   /// Room for one chunk's payload: at least 1 and at most `want` bytes; empty while staging memory or the
   /// peer's credit is used up. To be followed by chunk_commit or chunk_cancel of its address; several rooms
   /// may be open, and are committed in any order, which becomes that of the chunks.
-  virtual std::span<std::byte> chunk_begin(std::size_t want, By writer = By::host) noexcept = 0;
+  virtual std::span<std::byte> chunk_begin(std::size_t want, By writer = {}) noexcept = 0;
   /// Whether the room that chunk_begin gave last is better written past the caches.
   virtual bool past_caches() const noexcept { return false; }
   virtual Status chunk_commit(const std::byte* room, const Chunk& chunk) noexcept = 0;
@@ -111,12 +118,12 @@ class Channel {
   /// done before). True at once where the payload was copied or is kept by the transport.
   virtual bool flushed() noexcept = 0;
 
-  /// Says that `bytes` more are wanted from the peer as chunks, or (below 0) fewer than was said; a network
-  /// transport grants credit by it.
-  virtual void expect(std::int64_t bytes) noexcept = 0;
+  /// Says that `bytes` more are wanted from the peer as chunks, or (below 0) fewer than was said, and by whom
+  /// chunks will be read from now on; a network transport grants credit by it.
+  virtual void expect(std::int64_t bytes, By reader = {}) noexcept = 0;
   /// The oldest unread chunk, in the sender's order, or of those behind it number `ahead`; null while there
   /// is none. The view holds until the next call, the payload until the chunk is popped.
-  virtual const ChunkView* chunk(std::size_t ahead = 0, By reader = By::host) noexcept = 0;
+  virtual const ChunkView* chunk(std::size_t ahead = 0, By reader = {}) noexcept = 0;
   virtual void pop_chunk() noexcept = 0;
 
   /// Leaves a note that the peer can read from then on; on channels inside a node. At most kNoteBytes, once.

@@ -19,6 +19,7 @@ if [[ $MPI_FLAVOR != openmpi ]]; then
 fi
 
 options=() # of the cluster, for all that follows
+under=()   # a command that starts the tests
 cluster() { timeout --kill-after=10 200 "$here/cluster" run "${options[@]}" "$@" >"$output" 2>&1; }
 
 verdict() { # what, whether it is right
@@ -37,7 +38,7 @@ mpi_test() {
   local nodes=$1 ranks=$2 program=$3 route=$4 status last
   shift 4
   MPIX_LAYOUT_ROUTE=$route cluster --nodes "$nodes" --ranks-per-node "$ranks" -- \
-    "$top_builddir/tests/mpi/$program.mpi" "$@"
+    "${under[@]}" "$top_builddir/tests/mpi/$program.mpi" "$@"
   status=$?
   ((status == 77)) && { cat "$output"; exit 77; }
   last=$(grep -E '^[0-9]+ passed, ' "$output" | tail -n 1)
@@ -87,11 +88,31 @@ killed_forwarder() { # route
     verdict "a killed rank, $1: $reports of 5 ranks report it" no
 }
 
+emulated=$top_builddir/tests/emulated_cuda/.libs
+driver=$emulated/libcuda_emulated.so
+
 # gpu_test ...: mpi_test with buffers in memory of GPUs, if the build has the emulated driver.
 gpu_test() {
-  local driver=$top_builddir/tests/emulated_cuda/.libs/libcuda_emulated.so
   [[ -f $driver ]] || return
   MPIX_TEST_GPU=70 MPIX_LAYOUT_CUDA_DRIVER=$(realpath "$driver") mpi_test "$@"
+}
+
+# The same with chunks in memory of the GPUs, where the UCX handles that: it must find the driver by its usual name.
+gpu_memory_test() {
+  [[ -f $driver ]] || return
+  local libraries=$work/libraries
+  mkdir -p "$libraries"
+  ln -sf "$(realpath "$driver")" "$libraries/libcuda.so.1"
+  ln -sf "$(realpath "$emulated/libnvml_emulated.so")" "$libraries/libnvidia-ml.so.1"
+  under=(env "LD_LIBRARY_PATH=$libraries${LD_LIBRARY_PATH+:$LD_LIBRARY_PATH}" UCX_TLS=tcp,self,cuda
+    MPIX_LAYOUT_NET_GPU_MEMORY=on)
+  if "${under[@]}" "MPIX_LAYOUT_CUDA_DRIVER=$driver" "$top_builddir/mpix_layout_info" --transports 2>&1 |
+    grep -q 'chunks in GPU memory *works'; then
+    gpu_test "$@"
+  else
+    echo "not run: this UCX handles no memory of GPUs"
+  fi
+  under=()
 }
 
 mpi_test 2 1 exchange auto
@@ -109,6 +130,8 @@ mpi_test 2 3,2 mismatch aggregate --size 5
 gpu_test 2 2,3 exchange forward
 gpu_test 2 2,3 exchange aggregate
 gpu_test 4 3,1,2,2 gpu auto
+gpu_memory_test 2 2,3 exchange direct
+gpu_memory_test 4 3,1,2,2 gpu direct
 wire_bytes 1 2 uniform
 wire_bytes 1 3 one-node
 wire_bytes 1 1 skewed

@@ -54,6 +54,9 @@ CUresult attribute_of(const Allocation* found, CUpointer_attribute attribute, CU
     case CU_POINTER_ATTRIBUTE_MEMPOOL_HANDLE:
       give<CUmemoryPool>(data, found != nullptr && found->pool ? reinterpret_cast<CUmemoryPool>(1) : nullptr);
       break;
+    case CU_POINTER_ATTRIBUTE_ALLOWED_HANDLE_TYPES:
+      give<unsigned long long>(data, 0);  // by no handle of the operating system
+      break;
     default:
       return CUDA_ERROR_INVALID_VALUE;
   }
@@ -79,4 +82,13 @@ EMULATED CUresult CUDAAPI cuPointerGetAttributes(unsigned int count, CUpointer_a
     if (const CUresult result = attribute_of(found, attributes[i], address, data[i]); result != CUDA_SUCCESS)
       return result;
   return CUDA_SUCCESS;
+}
+
+/// Copies are synchronous enough here that nothing has to change.
+EMULATED CUresult CUDAAPI cuPointerSetAttribute(const void* value, CUpointer_attribute attribute,
+                                                CUdeviceptr address) {
+  EMULATED_CALL(cuPointerSetAttribute, CUDA_ERROR_UNKNOWN);
+  const std::lock_guard guard(driver().mutex);
+  const bool known = value != nullptr && attribute == CU_POINTER_ATTRIBUTE_SYNC_MEMOPS;
+  return known && driver().find(address) != nullptr ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
 }

@@ -15,6 +15,7 @@ class GpuEngineTest : public EngineTest {
     options.loopback.chunk_limit = static_cast<std::size_t>(rng.between(400, 5000));  // room for descriptors
     options.gpus = &gpus;
     options.gpu_share = static_cast<int>(rng.between(20, 100));
+    if (!options.loopback.same_node && rng.chance(50)) options.loopback.gpus = &gpus;
     return options;
   }
 };

@@ -108,13 +108,15 @@ class FakeQueue final : public device::Queue {
   std::optional<Ticket> gather(const Side& from, std::byte* out, std::size_t bytes) noexcept override {
     return add([this, from = Listed(from), out, bytes] {
       Bytes source(gpus_, from);
-      for (std::size_t i = 0; i < bytes; ++i) out[i] = source.next();
+      std::byte* const target = gpus_.bytes_at(reinterpret_cast<std::uintptr_t>(out));
+      for (std::size_t i = 0; i < bytes; ++i) target[i] = source.next();
     });
   }
   std::optional<Ticket> scatter(const Side& to, const std::byte* in, std::size_t bytes) noexcept override {
     return add([this, to = Listed(to), in, bytes] {
+      const std::byte* const source = gpus_.bytes_at(reinterpret_cast<std::uintptr_t>(in));
       Bytes target(gpus_, to);
-      for (std::size_t i = 0; i < bytes; ++i) target.next() = in[i];
+      for (std::size_t i = 0; i < bytes; ++i) target.next() = source[i];
     });
   }
   std::optional<Ticket> scatter_entries(const Side& to, const std::byte* in,

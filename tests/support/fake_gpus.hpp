@@ -34,6 +34,12 @@ class FakeGpus final : public device::Gpus {
   /// Where the bytes at `address` are; itself for memory that is the host's.
   std::byte* bytes_at(std::uintptr_t address);
 
+  std::shared_ptr<std::byte> allocate(int, std::size_t) override {
+    throw Error(Code::no_memory, "fake GPUs have no memory to give away");
+  }
+  void copy_to_host(int, std::byte* to, const std::byte* from, std::size_t bytes) override {
+    read(to, from, bytes, {});
+  }
   device::Facts look(const void* address) noexcept override;
   bool reaches(int ordinal, const device::Facts& facts) noexcept override { return facts.ordinal == ordinal; }
   std::unique_ptr<device::Queue> make_queue(const device::Facts& facts) override;
@@ -65,6 +71,21 @@ class FakeGpus final : public device::Gpus {
   GpuFaults faults_;
   std::uint64_t next_buffer_ = 1;
   std::map<std::uintptr_t, Allocation> allocations_;  // by address
+};
+
+/// Memory that is a GPU's as long as this lives.
+class Adopted {
+ public:
+  Adopted(FakeGpus& gpus, int ordinal, std::span<std::byte> memory) : gpus_(gpus), memory_(memory) {
+    gpus.adopt(ordinal, memory);
+  }
+  Adopted(const Adopted&) = delete;
+  Adopted& operator=(const Adopted&) = delete;
+  ~Adopted() { gpus_.give_back(memory_); }
+
+ private:
+  FakeGpus& gpus_;
+  std::span<std::byte> memory_;
 };
 
 /// What FakeGpus::mark and hold take for a stream.

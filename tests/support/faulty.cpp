@@ -62,7 +62,7 @@ class FaultyChannel final : public transport::Channel {
   bool flushed() noexcept override {
     return !owner_.rng().chance(owner_.faults().unflushed) && inner_.flushed();
   }
-  void expect(std::int64_t bytes) noexcept override { inner_.expect(bytes); }
+  void expect(std::int64_t bytes, transport::By reader) noexcept override { inner_.expect(bytes, reader); }
   const ChunkView* chunk(std::size_t ahead, transport::By reader) noexcept override {
     return hidden() ? nullptr : inner_.chunk(ahead, reader);
   }

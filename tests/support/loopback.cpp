@@ -80,7 +80,7 @@ void LoopbackChannel::pop_announcement() noexcept {
   in_.announcements.pop_front();
 }
 
-std::span<std::byte> LoopbackChannel::chunk_begin(std::size_t want, transport::By) noexcept {
+std::span<std::byte> LoopbackChannel::chunk_begin(std::size_t want, transport::By writer) noexcept {
   if (want == 0) breach("chunk_begin for nothing");
   const std::lock_guard guard(out_.mutex);
   std::size_t bytes = std::min(want, chunk_limit());
@@ -89,21 +89,26 @@ std::span<std::byte> LoopbackChannel::chunk_begin(std::size_t want, transport::B
     bytes = std::min(bytes, static_cast<std::size_t>(std::max<std::int64_t>(out_.credit, 0)));
   if (network_.options().credit && !open_.empty()) bytes = 0;  // what these will use is not known
   if (bytes == 0 || !network_.take_slot(rank_)) return {};
-  open_.push_back({Room(aligned_room(chunk_limit()), std::free), bytes});
+  open_.push_back({Room(aligned_room(chunk_limit()), std::free), bytes, nullptr});
+  if (network_.options().gpus != nullptr && !writer.host)
+    open_.back().on_gpu = std::make_unique<Adopted>(*network_.options().gpus, writer.gpu,
+                                                    std::span(open_.back().room.get(), bytes));
   return {open_.back().room.get(), bytes};
 }
 
-/// Takes a room from the open ones; returns its size, 0 where there is none.
-std::size_t LoopbackChannel::close(const std::byte* room, const char* what) noexcept {
+/// Takes a room from the open ones; one without memory where it is none of them.
+LoopbackChannel::OpenRoom LoopbackChannel::close(const std::byte* room, const char* what) noexcept {
   const auto found =
       std::find_if(open_.begin(), open_.end(), [&](const OpenRoom& open) { return open.room.get() == room; });
   if (found == open_.end()) {
     breach(text(what, " without chunk_begin"));
-    return 0;
+    return {Room(nullptr, std::free), 0, nullptr};
   }
-  const std::size_t bytes = found->bytes;
-  open_.erase(found);
-  return bytes;
+  found->on_gpu.reset();
+  std::swap(*found, open_.back());
+  OpenRoom closed = std::move(open_.back());
+  open_.pop_back();
+  return closed;
 }
 
 void LoopbackChannel::check_chunk(const Chunk& chunk, std::size_t room) noexcept {
@@ -118,8 +123,9 @@ void LoopbackChannel::check_chunk(const Chunk& chunk, std::size_t room) noexcept
 }
 
 Status LoopbackChannel::chunk_commit(const std::byte* room, const Chunk& chunk) noexcept {
-  std::vector<std::byte> payload(room, room + chunk.payload_bytes);
-  check_chunk(chunk, close(room, "chunk_commit"));
+  const OpenRoom closed = close(room, "chunk_commit");
+  check_chunk(chunk, closed.bytes);
+  std::vector<std::byte> payload(room, room + std::min<std::size_t>(chunk.payload_bytes, closed.bytes));
   const std::lock_guard guard(out_.mutex);
   out_.chunks.push_back({{}, chunk, std::move(payload)});
   out_.credit -= chunk.bytes;
@@ -142,16 +148,21 @@ std::uint64_t LoopbackChannel::chunks_drained() noexcept {
   return out_.chunks_popped;
 }
 
-void LoopbackChannel::expect(std::int64_t bytes) noexcept {
+void LoopbackChannel::expect(std::int64_t bytes, transport::By) noexcept {
   if (bytes == 0) breach("expect of nothing");
   const std::lock_guard guard(in_.mutex);
   in_.credit += bytes;
 }
 
-const ChunkView* LoopbackChannel::chunk(std::size_t ahead, transport::By) noexcept {
+const ChunkView* LoopbackChannel::chunk(std::size_t ahead, transport::By reader) noexcept {
   const std::lock_guard guard(in_.mutex);
   if (in_.chunks.size() <= ahead) return nullptr;
-  chunk_ = {in_.chunks[ahead].chunk, in_.chunks[ahead].payload.data()};
+  Wire::Message& next = in_.chunks[ahead];
+  if (reader.host) next.on_gpu.reset();
+  if (network_.options().gpus != nullptr && !reader.host && next.on_gpu == nullptr &&
+      next.chunk.payload == transport::Payload::data)
+    next.on_gpu = std::make_unique<Adopted>(*network_.options().gpus, reader.gpu, next.payload);
+  chunk_ = {next.chunk, next.payload.data()};
   return &chunk_;
 }
 

@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "tests/support/fake_gpus.hpp"
 #include "transport/transport.hpp"
 
 namespace mpix::test {
@@ -24,7 +25,8 @@ struct LoopbackOptions {
   std::size_t slots =
       0;  ///< chunks of a rank that nobody has popped yet, to all peers together; 0: any number
   bool same_node = false;
-  bool credit = true;  ///< chunks need what the reader said by expect()
+  bool credit = true;        ///< chunks need what the reader said by expect()
+  FakeGpus* gpus = nullptr;  ///< payloads that only a GPU writes or reads lie in its memory; null: none do
 };
 
 /// One direction between two ranks.
@@ -33,6 +35,7 @@ struct Wire {
     transport::Announcement announcement;
     transport::Chunk chunk;
     std::vector<std::byte> payload;
+    std::unique_ptr<Adopted> on_gpu = nullptr;  ///< the payload, once a GPU is to read it
   };
   std::mutex mutex;
   std::deque<Message> announcements, chunks;
@@ -61,7 +64,7 @@ class LoopbackChannel final : public transport::Channel {
   std::uint64_t chunks_sent() const noexcept override;
   std::uint64_t chunks_drained() noexcept override;
   bool flushed() noexcept override { return true; }
-  void expect(std::int64_t bytes) noexcept override;
+  void expect(std::int64_t bytes, transport::By) noexcept override;
   const transport::ChunkView* chunk(std::size_t ahead, transport::By reader) noexcept override;
   void pop_chunk() noexcept override;
   void leave_note(std::span<const std::byte> note) noexcept override;
@@ -69,20 +72,22 @@ class LoopbackChannel final : public transport::Channel {
   Status check_peer() noexcept override;
 
  private:
+  using Room = std::unique_ptr<std::byte[], void (*)(void*)>;
+  struct OpenRoom {
+    Room room;
+    std::size_t bytes;
+    std::unique_ptr<Adopted> on_gpu;
+  };
+
   void breach(const std::string& what) noexcept;
   void check_chunk(const transport::Chunk& chunk, std::size_t room) noexcept;
-  std::size_t close(const std::byte* room, const char* what) noexcept;
+  OpenRoom close(const std::byte* room, const char* what) noexcept;
 
   Loopback& network_;
   int rank_, peer_;
   Wire& out_;
   Wire& in_;
   std::vector<std::byte> announce_room_;
-  using Room = std::unique_ptr<std::byte[], void (*)(void*)>;
-  struct OpenRoom {
-    Room room;
-    std::size_t bytes;
-  };
   std::vector<OpenRoom> open_;  ///< what chunk_begin gave
   bool announcing_ = false;
   std::uint64_t last_announced_ = 0;

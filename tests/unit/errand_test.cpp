@@ -55,7 +55,7 @@ class Wire final : public transport::Channel {
   std::uint64_t chunks_sent() const noexcept override { return 0; }
   std::uint64_t chunks_drained() noexcept override { return 0; }
   bool flushed() noexcept override { return !rng_->chance(50); }
-  void expect(std::int64_t) noexcept override {}
+  void expect(std::int64_t, transport::By) noexcept override {}
   const transport::ChunkView* chunk(std::size_t, transport::By) noexcept override { return nullptr; }
   void pop_chunk() noexcept override {}
   Status check_peer() noexcept override { return {}; }

@@ -1,143 +1,21 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The UCX transport between workers of one process, over TCP on the loopback device.
 #include <gtest/gtest.h>
-#include <ifaddrs.h>
-#include <net/if.h>
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <algorithm>
-#include <atomic>
-#include <chrono>
 #include <cstdlib>
-#include <cstring>
 #include <functional>
 #include <memory>
-#include <string>
 #include <thread>
 #include <utility>
 #include <vector>
 
-#include "transport/ucx/transport.hpp"
+#include "tests/unit/ucx_support.hpp"
 
 namespace mpix::transport::ucx {
 namespace {
-
-constexpr std::int64_t kChunk = 64 << 10;
-constexpr std::int64_t kSlots = 16;
-
-Config small_config() {
-  Config config;
-  config.net_chunk = kChunk;
-  config.net_staging = kSlots * kChunk;
-  return config;
-}
-
-std::byte pattern(int from, std::int64_t position) {
-  return static_cast<std::byte>((position * 31 + position / 4096 + from * 7) & 0xff);
-}
-
-/// Ranks 0 to n - 1, each with a worker and any number of communicators.
-class Ranks {
- public:
-  explicit Ranks(int count) : Ranks(std::vector<topology::Devices>(static_cast<std::size_t>(count))) {}
-  explicit Ranks(const std::vector<topology::Devices>& devices) {
-    for (const topology::Devices& each : devices)
-      workers_.push_back(std::make_shared<UcxWorker>(small_config(), each));
-  }
-  /// As MPI ranks do it: all at once, and each until the last one is done.
-  ~Ranks() {
-    std::atomic<std::size_t> done{0};
-    std::vector<std::thread> threads;
-    for (const auto& worker : workers_)
-      threads.emplace_back([&] {
-        bool counted = false;
-        worker->close_endpoints([&] {
-          if (!std::exchange(counted, true)) ++done;
-          return done == workers_.size();
-        });
-      });
-    for (std::thread& thread : threads) thread.join();
-  }
-  Ranks(const Ranks&) = delete;
-  Ranks& operator=(const Ranks&) = delete;
-
-  std::unique_ptr<UcxTransport> make(int rank, std::uint64_t communicator = 1) {
-    return std::make_unique<UcxTransport>(worker(rank), rank, communicator,
-                                          [this](int peer) { return worker(peer)->address(); });
-  }
-  const std::shared_ptr<UcxWorker>& worker(int rank) { return workers_.at(static_cast<std::size_t>(rank)); }
-  void progress() {
-    for (const auto& worker : workers_) {
-      bool happened = false;
-      const Status status = worker->progress(happened);
-      EXPECT_TRUE(status.ok()) << status.message();
-    }
-  }
-  bool progress_until(const std::function<bool()>& condition, double seconds = 20) {
-    const auto end = std::chrono::steady_clock::now() + std::chrono::duration<double>(seconds);
-    while (!condition()) {
-      if (std::chrono::steady_clock::now() > end) return false;
-      progress();
-    }
-    return true;
-  }
-
- private:
-  std::vector<std::shared_ptr<UcxWorker>> workers_;
-};
-
-bool announce(Channel& channel, std::uint64_t exchange, std::size_t inline_bytes = 0) {
-  std::byte* const room = channel.announce_begin();
-  if (room == nullptr) return false;
-  std::memset(room, static_cast<int>(exchange), inline_bytes);
-  Announcement announcement;
-  announcement.exchange = exchange;
-  announcement.inline_bytes = static_cast<std::uint32_t>(inline_bytes);
-  const Status status = channel.announce_commit(announcement);
-  EXPECT_TRUE(status.ok()) << status.message();
-  return true;
-}
-
-/// Sends `total` bytes of the pattern as chunks.
-struct Sender {
-  Channel& channel;
-  int rank;
-  std::int64_t total;
-  std::int64_t sent = 0;
-
-  void step() {
-    while (sent < total) {
-      const auto room = channel.chunk_begin(static_cast<std::size_t>(std::min(total - sent, kChunk)));
-      if (room.empty()) return;
-      for (std::size_t i = 0; i < room.size(); ++i)
-        room[i] = pattern(rank, sent + static_cast<std::int64_t>(i));
-      const auto bytes = static_cast<std::int64_t>(room.size());
-      const Status status = channel.chunk_commit(
-          room.data(), {1, sent, bytes, Payload::data, static_cast<std::uint32_t>(room.size())});
-      ASSERT_TRUE(status.ok()) << status.message();
-      sent += bytes;
-    }
-  }
-};
-
-struct Receiver {
-  Channel& channel;
-  int from;
-  std::int64_t total;
-  std::int64_t received = 0;
-
-  void step() {
-    while (const ChunkView* view = channel.chunk()) {
-      ASSERT_EQ(view->header.offset, received);
-      for (std::int64_t i = 0; i < view->header.bytes; ++i)
-        ASSERT_EQ(view->payload[i], pattern(from, received + i)) << "at " << received + i;
-      received += view->header.bytes;
-      channel.pop_chunk();
-    }
-  }
-};
 
 TEST(UcxTransport, AnnouncementCarriesItsPayload) {
   Ranks ranks(2);
@@ -215,7 +93,7 @@ TEST(UcxTransport, StreamsBothWays) {
   EXPECT_LE(standing.size(), ReceiveBudget::kStanding) << "credit was left over";
   for (const auto& room : standing) to_b.chunk_cancel(room.data());
   EXPECT_GE(ranks.worker(0)->budget().free() + ReceiveBudget::kStanding, static_cast<std::size_t>(kSlots));
-  EXPECT_TRUE(ranks.worker(0)->chunks().all_free());
+  EXPECT_TRUE(ranks.worker(0)->chunks_free());
 }
 
 TEST(UcxTransport, ReceiverMemoryIsBoundedForAllPeersTogether) {
@@ -240,9 +118,9 @@ TEST(UcxTransport, ReceiverMemoryIsBoundedForAllPeersTogether) {
     }
     return bytes;
   };
-  ASSERT_TRUE(ranks.progress_until([&] { return sent() == kSlots * kChunk; }));
+  ASSERT_TRUE(ranks.progress_until([&] { return sent() == kSlots * kChunkBytes; }));
   for (int i = 0; i < 3000; ++i) ranks.progress();
-  EXPECT_EQ(sent(), kSlots * kChunk) << "nothing was popped";
+  EXPECT_EQ(sent(), kSlots * kChunkBytes) << "nothing was popped";
   for (const Sender& sender : senders) EXPECT_GT(sender.sent, 0) << "rank " << sender.rank << " had no turn";
   ASSERT_TRUE(ranks.progress_until([&] {
     bool done = true;
@@ -315,7 +193,7 @@ TEST(UcxTransport, EndsInTheMiddleOfAStream) {
   b.reset();
   a.reset();
   EXPECT_EQ(ranks.worker(1)->budget().free(), static_cast<std::size_t>(kSlots));
-  EXPECT_TRUE(ranks.progress_until([&] { return ranks.worker(0)->chunks().all_free(); }));
+  EXPECT_TRUE(ranks.progress_until([&] { return ranks.worker(0)->chunks_free(); }));
 }
 
 TEST(UcxTransport, ThreadsOnDifferentCommunicators) {
@@ -336,66 +214,6 @@ TEST(UcxTransport, ThreadsOnDifferentCommunicators) {
   first.join();
   second.join();
   third.join();
-}
-
-/// An interface that does not lead to this machine alone, with an address; empty where there is none.
-std::string other_than_loopback() {
-  ifaddrs* list = nullptr;
-  if (::getifaddrs(&list) != 0) return {};
-  const std::unique_ptr<ifaddrs, decltype(&::freeifaddrs)> owner(list, &::freeifaddrs);
-  for (const ifaddrs* each = list; each != nullptr; each = each->ifa_next) {
-    const bool usable = each->ifa_addr != nullptr && each->ifa_addr->sa_family == AF_INET &&
-                        (each->ifa_flags & IFF_UP) != 0 && (each->ifa_flags & IFF_LOOPBACK) == 0;
-    if (usable) return each->ifa_name;
-  }
-  return {};
-}
-
-// UCX connects no loopback device to any other.
-TEST(UcxTransport, PeersThatTheOwnDevicesDoNotReach) {
-  const std::string device = other_than_loopback();
-  if (device.empty()) GTEST_SKIP() << "no other interface than loopback";
-  const std::string all = "lo," + device;
-  Ranks ranks({{"lo", all}, {device, all}, {device, all}});
-  constexpr std::int64_t kTotal = 3 * kSlots * kChunk + 1;
-  std::vector<std::unique_ptr<UcxTransport>> transports;
-  for (int rank = 0; rank < 3; ++rank) transports.push_back(ranks.make(rank));
-  std::vector<Sender> senders;
-  std::vector<Receiver> receivers;
-  for (int from = 0; from < 3; ++from) {
-    for (int to = 0; to < 3; ++to) {
-      if (from == to) continue;
-      senders.push_back({transports[static_cast<std::size_t>(from)]->connect(to), from, kTotal});
-      receivers.push_back({transports[static_cast<std::size_t>(to)]->connect(from), from, kTotal});
-      receivers.back().channel.expect(kTotal);
-    }
-  }
-  ASSERT_TRUE(ranks.progress_until([&] {
-    for (Sender& sender : senders) sender.step();
-    for (Receiver& receiver : receivers) receiver.step();
-    return std::all_of(receivers.begin(), receivers.end(),
-                       [](const Receiver& each) { return each.received == kTotal; });
-  }));
-  ASSERT_TRUE(ranks.progress_until([&] {
-    return std::all_of(senders.begin(), senders.end(), [](Sender& each) { return each.channel.flushed(); });
-  }));
-}
-
-TEST(UcxTransport, PeerThatCannotBeReachedIsAnError) {
-  for (const topology::Devices& devices :
-       {topology::Devices{"no_such_device", ""}, topology::Devices{"no_such_device", "nor_this"}}) {
-    Ranks ranks(1);
-    const auto cut_off = std::make_shared<UcxWorker>(small_config(), devices);
-    UcxTransport transport(cut_off, 1, 1, [&](int) { return ranks.worker(0)->address(); });
-    Channel& channel = transport.connect(0);
-    ASSERT_NE(channel.announce_begin(), nullptr);
-    const Status status = channel.announce_commit({});
-    EXPECT_EQ(status.code(), Code::peer);
-    EXPECT_NE(status.message().find("rank 0"), std::string::npos) << status.message();
-    const std::string& named = devices.others.empty() ? devices.own : devices.others;
-    EXPECT_NE(status.message().find(named), std::string::npos) << status.message();
-    cut_off->close_endpoints([] { return true; });
-  }
 }
 
 TEST(UcxTransport, NothingIsSentAfterTheEndpointsAreClosed) {

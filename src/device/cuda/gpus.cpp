@@ -44,6 +44,10 @@ class CudaGpus : public Gpus {
  public:
   explicit CudaGpus(std::shared_ptr<Shared> shared) noexcept : shared_(std::move(shared)) {}
 
+  std::shared_ptr<std::byte> allocate(int gpu, std::size_t bytes) override;
+  void copy_to_host(int gpu, std::byte* to, const std::byte* from, std::size_t bytes) override {
+    shared_->set_up.read(shared_->contexts.of(gpu), to, from, bytes);
+  }
   Facts look(const void* address) noexcept override { return shared_->memory.look(address).facts; }
   bool reaches(int ordinal, const Facts& facts) noexcept override;
   std::unique_ptr<Queue> make_queue(const Facts& facts) override;
@@ -79,6 +83,20 @@ class CudaGpus : public Gpus {
 CudaContextPointer CudaGpus::context_of(const Facts& facts) {
   const auto known = shared_->memory.find(facts.buffer);
   return shared_->contexts.get(known ? known->context : nullptr, facts.ordinal);
+}
+
+std::shared_ptr<std::byte> CudaGpus::allocate(int gpu, std::size_t bytes) {
+  struct Owner {
+    Owner(std::shared_ptr<Disposal> to, CudaMemory of) : disposal(std::move(to)), memory(std::move(of)) {}
+    Owner(const Owner&) = delete;
+    Owner& operator=(const Owner&) = delete;
+    ~Owner() { disposal->put(std::move(memory)); }
+    std::shared_ptr<Disposal> disposal;
+    CudaMemory memory;
+  };
+  const auto owner =
+      std::make_shared<Owner>(shared_->disposal, allocate_cuda_memory(shared_->contexts.of(gpu), bytes));
+  return {owner, reinterpret_cast<std::byte*>(owner->memory.get())};
 }
 
 bool CudaGpus::enable_peer(int ordinal, const CudaContextPointer& other) {

@@ -63,7 +63,7 @@ std::span<std::byte> ShmChannel::chunk_begin(std::size_t want, By writer) noexce
   if (taken - descriptors_drained_ == kDescriptors && taken - chunks_drained() == kDescriptors) return {};
   Open open;
   if (!parts_.own_staging.acquire(open.slot)) return {};
-  if (writer == By::host) {
+  if (writer.gpu == By::kNone) {
     way_ = open.way = want >= kMeasured ? chooser_.next(costs()) : Way::cached;
     open.began = nanoseconds();
   }
@@ -118,7 +118,7 @@ const ChunkView* ShmChannel::chunk(std::size_t ahead, By reader) noexcept {
     return nullptr;
   chunk_.header = descriptor.chunk;
   chunk_.payload = parts_.peer_staging.slot(descriptor.slot);
-  read_began_ = reader == By::host ? nanoseconds() : 0;
+  read_began_ = reader.gpu == By::kNone ? nanoseconds() : 0;
   return &chunk_;
 }
 

@@ -55,7 +55,7 @@ class ShmChannel final : public Channel {
   std::uint64_t chunks_drained() noexcept override;
   bool flushed() noexcept override { return true; }
 
-  void expect(std::int64_t) noexcept override {}  // the sender's staging memory is the credit
+  void expect(std::int64_t, By) noexcept override {}  // the sender's staging memory is the credit
   const ChunkView* chunk(std::size_t ahead, By reader) noexcept override;
   void pop_chunk() noexcept override;
 

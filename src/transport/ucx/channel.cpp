@@ -85,10 +85,10 @@ Status UcxChannel::announce_commit(const Announcement& announcement) noexcept {
   return post(lock, kAnnouncement, open_announcement_, announcement.inline_bytes);
 }
 
-std::span<std::byte> UcxChannel::chunk_begin(std::size_t want, By) noexcept {
+std::span<std::byte> UcxChannel::chunk_begin(std::size_t want, By writer) noexcept {
   const Lock lock = worker_.lock();
   if (opened_ == kWindow || chunks_sent_ + opened_ >= credits_.chunks_granted) return {};
-  Slot* const slot = worker_.chunks().take(*this);
+  Slot* const slot = worker_.take_chunk(lock, *this, writer);
   if (slot == nullptr) return {};
   open_chunks_[opened_++] = slot;
   const std::size_t limit = std::min(slot->room.size(), static_cast<std::size_t>(credits_.chunk_bytes));
@@ -210,8 +210,9 @@ void UcxChannel::pop_announcement() noexcept {
   if (announcements_read_ - told_.announcements_popped >= kUntoldAnnouncements) credits_due(lock);
 }
 
-void UcxChannel::expect(std::int64_t bytes) noexcept {
+void UcxChannel::expect(std::int64_t bytes, By reader) noexcept {
   const Lock lock = worker_.lock();
+  if (bytes > 0) reader_ = reader;
   if (!withdrawn_) worker_.budget().expect(demand_, bytes);
 }
 
@@ -244,11 +245,21 @@ void UcxChannel::lose_chunk() noexcept {
   broken_ = "sent a chunk that could not be received";
 }
 
-const ChunkView* UcxChannel::chunk(std::size_t ahead, By) noexcept {
+const ChunkView* UcxChannel::chunk(std::size_t ahead, By reader) noexcept {
   const Lock lock = worker_.lock();
   if (ahead >= kWindow) return nullptr;
-  const ArrivedChunk& next = arrived_chunk(chunks_read_ + ahead);
-  return next.state == ArrivedChunk::State::there ? &next.view : nullptr;
+  ArrivedChunk& next = arrived_chunk(chunks_read_ + ahead);
+  if (next.state != ArrivedChunk::State::there) return nullptr;
+  const bool elsewhere =
+      next.slot != nullptr && next.slot->gpu != By::kNone && (reader.host || reader.gpu != next.slot->gpu);
+  if (elsewhere) {  // it came before anybody knew who would read it
+    if (!worker_.bring_to_host(lock, *this, next.slot, next.view.header.payload_bytes)) {
+      lose_chunk();
+      return nullptr;
+    }
+    next.view.payload = next.slot->room.data();
+  }
+  return &next.view;
 }
 
 void UcxChannel::pop_chunk() noexcept {

@@ -37,7 +37,7 @@ class UcxChannel final : public Channel {
   std::uint64_t chunks_drained() noexcept override;
   bool flushed() noexcept override;
 
-  void expect(std::int64_t bytes) noexcept override;
+  void expect(std::int64_t bytes, By reader) noexcept override;
   const ChunkView* chunk(std::size_t ahead, By reader) noexcept override;
   void pop_chunk() noexcept override;
 
@@ -50,6 +50,8 @@ class UcxChannel final : public Channel {
   bool take_announcement(const AnnouncementMessage& message, void* data) noexcept;
   /// Whether there is a place for the chunk; it is filled by put_chunk() or by lose_chunk().
   bool open_chunk(const ChunkMessage& message) noexcept;
+  /// Who will probably read what comes.
+  By reader() const noexcept { return reader_; }
   void put_chunk(std::uint64_t sequence, void* data, Slot* slot) noexcept;
   void lose_chunk() noexcept;
   void take_credits(const Credits& credits) noexcept;
@@ -105,6 +107,7 @@ class UcxChannel final : public Channel {
   std::array<std::uint32_t, kUnreadAnnouncements> unread_announcements_{};  ///< bytes of those on their way
   std::array<std::uint32_t, kWindow> unread_chunks_{};
   Demand demand_;
+  By reader_;
   bool withdrawn_ = false;  ///< takes no chunks any more; `demand_` is closed
   std::array<ArrivedAnnouncement, kUnreadAnnouncements> announcements_;
   std::array<ArrivedChunk, kWindow> chunks_;

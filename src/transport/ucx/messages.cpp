@@ -11,13 +11,26 @@
 
 namespace mpix::transport::ucx {
 
+namespace {
+
+/// Says where a slot's room lies; its registration is worth something in the context that it was made in.
+void describe_room(ucp_request_param_t& param, const Slot& slot, bool registered) {
+  param.op_attr_mask |= UCP_OP_ATTR_FIELD_MEMORY_TYPE;
+  param.memory_type = slot.type;
+  if (!registered || slot.registration == nullptr) return;
+  param.op_attr_mask |= UCP_OP_ATTR_FIELD_MEMH;
+  param.memh = slot.registration;
+}
+
+}  // namespace
+
 Status UcxWorker::send(const Lock&, Endpoint& endpoint, MessageId id, Slot& slot,
                        std::size_t bytes) noexcept {
   ucp_request_param_t param{};
-  param.op_attr_mask = UCP_OP_ATTR_FIELD_CALLBACK | UCP_OP_ATTR_FIELD_USER_DATA | UCP_OP_ATTR_FIELD_FLAGS |
-                       UCP_OP_ATTR_FIELD_MEMORY_TYPE;
+  param.op_attr_mask = UCP_OP_ATTR_FIELD_CALLBACK | UCP_OP_ATTR_FIELD_USER_DATA | UCP_OP_ATTR_FIELD_FLAGS;
   param.flags = id == kChunk ? chunk_flags_ : static_cast<std::uint32_t>(UCP_AM_SEND_FLAG_EAGER);
-  param.memory_type = UCS_MEMORY_TYPE_HOST;
+  if (slot.gpu != By::kNone) param.flags = 0;  // UCX knows best how it leaves a GPU
+  describe_room(param, slot, !endpoint.by_detour);
   param.cb.send = on_sent;
   param.user_data = &slot;
   slot.endpoint = &endpoint;
@@ -117,29 +130,48 @@ ucs_status_t UcxWorker::receive_chunk(const ChunkMessage& message, void* data, s
   return bytes > 0 ? UCS_INPROGRESS : UCS_OK;
 }
 
+/// A slot for a chunk that comes; null without memory.
+Slot* UcxWorker::take_to_fetch(UcxChannel& channel, By reader) noexcept {
+  if (Slot* const slot = gpu_slots_.take_to_receive(*this, channel, reader)) return slot;
+  try {
+    if (fetches_.size() == 0) fetches_.add(*this, context_, chunk_slots_, chunk_bytes_);
+    if (Slot* const slot = fetches_.take(channel)) return slot;
+    fetches_.add(*this, context_, 1, chunk_bytes_);  // credit was given beyond the slots
+    return fetches_.take(channel);
+  } catch (const std::exception&) {
+    failed_ = true;
+    return nullptr;
+  }
+}
+
+bool UcxWorker::bring_to_host(const Lock&, UcxChannel& owner, Slot*& slot, std::size_t bytes) noexcept {
+  Slot* const host = take_to_fetch(owner, {});
+  if (host == nullptr) return false;
+  try {
+    gpu_slots_.copy_to_host(*slot, host->room.first(bytes));
+  } catch (const std::exception& error) {
+    log::debug("a chunk does not leave its GPU: ", error.what());
+    host->pool->give(*host);
+    return false;
+  }
+  slot->pool->give(*slot);
+  slot = host;
+  return true;
+}
+
 /// Lets the rendezvous protocol write into a slot of this rank; credit guarantees that one is free.
 ucs_status_t UcxWorker::fetch_chunk(UcxChannel& channel, const ChunkMessage& message, void* data,
                                     std::size_t bytes) noexcept {
-  Slot* slot = nullptr;
-  try {
-    if (fetches_.size() == 0) fetches_.add(*this, context_, chunk_slots_, chunk_bytes_);
-    slot = fetches_.take(channel);
-    if (slot == nullptr) {  // credit was given beyond the slots
-      fetches_.add(*this, context_, 1, chunk_bytes_);
-      slot = fetches_.take(channel);
-    }
-  } catch (const std::exception&) {
-    failed_ = true;
-  }
+  // Packets have more in them than what a GPU reads.
+  Slot* const slot = take_to_fetch(channel, message.chunk.payload == Payload::data ? channel.reader() : By{});
   if (slot == nullptr) {
     channel.lose_chunk();
     return UCS_OK;
   }
   slot->sequence = message.prefix.sequence;
   ucp_request_param_t param{};
-  param.op_attr_mask =
-      UCP_OP_ATTR_FIELD_CALLBACK | UCP_OP_ATTR_FIELD_USER_DATA | UCP_OP_ATTR_FIELD_MEMORY_TYPE;
-  param.memory_type = UCS_MEMORY_TYPE_HOST;
+  param.op_attr_mask = UCP_OP_ATTR_FIELD_CALLBACK | UCP_OP_ATTR_FIELD_USER_DATA;
+  describe_room(param, *slot, true);
   param.cb.recv_am = on_fetched;
   param.user_data = slot;
   const ucs_status_ptr_t request =

@@ -6,21 +6,26 @@
 namespace mpix::transport::ucx {
 
 void SlotPool::add(UcxWorker& worker, const UcxContext& context, std::size_t count, std::size_t bytes) {
-  std::byte* next = nullptr;
+  std::span<std::byte> memory;
   if (bytes > 0) {
     memory_.reserve(memory_.size() + 1);
     memory_.emplace_back(context, count * bytes);
-    next = memory_.back().data();
-    if (worker.regions() != nullptr) regions_.push_back(worker.regions()->add({next, count * bytes}));
+    memory = {memory_.back().data(), count * bytes};
+    if (worker.regions() != nullptr) regions_.push_back(worker.regions()->add(memory));
   }
+  add(worker, {}, memory, count);
+}
+
+void SlotPool::add(UcxWorker& worker, const Slot& model, std::span<std::byte> memory, std::size_t count) {
+  const std::size_t bytes = memory.size() / count;
   slots_.reserve(slots_.size() + count);
   free_.reserve(slots_.size() + count);
   for (std::size_t i = 0; i < count; ++i) {
-    slots_.push_back(std::make_unique<Slot>());
+    slots_.push_back(std::make_unique<Slot>(model));
     Slot& slot = *slots_.back();
     slot.pool = this;
     slot.worker = &worker;
-    if (bytes > 0) slot.room = {next + i * bytes, bytes};
+    slot.room = memory.subspan(i * bytes, bytes);
     free_.push_back(&slot);
   }
 }

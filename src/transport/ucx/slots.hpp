@@ -27,7 +27,10 @@ struct Slot {
   UcxWorker* worker = nullptr;
   UcxChannel* owner = nullptr;   ///< null once the channel is gone
   Endpoint* endpoint = nullptr;  ///< by which it is sent
-  std::uint64_t sequence = 0;    ///< of the chunk that is received here
+  int gpu = By::kNone;           ///< in whose memory the room lies
+  ucs_memory_type_t type = UCS_MEMORY_TYPE_HOST;
+  ucp_mem_h registration = nullptr;  ///< of the room; null for UCX to look for one
+  std::uint64_t sequence = 0;        ///< of the chunk that is received here
   alignas(ChunkMessage) std::byte header[sizeof(ChunkMessage)]{};
   std::size_t header_bytes = 0;
 
@@ -48,6 +51,9 @@ class SlotPool {
 
   /// Adds `count` slots of `bytes` bytes (0: headers only). Throws Error, std::bad_alloc.
   void add(UcxWorker& worker, const UcxContext& context, std::size_t count, std::size_t bytes);
+  /// Adds `count` slots as `model`, which together have `memory`; that outlives the pool. Throws
+  /// std::bad_alloc.
+  void add(UcxWorker& worker, const Slot& model, std::span<std::byte> memory, std::size_t count);
   std::size_t size() const noexcept { return slots_.size(); }
   bool all_free() const noexcept { return free_.size() == slots_.size(); }
 

@@ -79,9 +79,9 @@ UcxWorkerHandle make_worker(const UcxContext& context) {
 
 }  // namespace
 
-UcxWorker::UcxWorker(const Config& config, topology::Devices devices, memory::Regions* regions)
-    : devices_(std::move(devices)),
-      regions_(regions),
+UcxWorker::UcxWorker(const Config& config, WorkerParts parts)
+    : devices_(std::move(parts.devices)),
+      regions_(parts.regions),
       chunk_bytes_(largest_chunk(config)),
       chunk_slots_(std::max(static_cast<std::size_t>(config.net_staging) / chunk_bytes_, kLeastSlots)),
       chunk_flags_(has_rdma_devices() ? 0 : UCP_AM_SEND_FLAG_EAGER),
@@ -90,6 +90,7 @@ UcxWorker::UcxWorker(const Config& config, topology::Devices devices, memory::Re
       budget_(chunk_slots_, chunk_bytes_, kWindow - 2 * ReceiveBudget::kStanding),
       worker_(make_worker(context_)) {
   query_limits();
+  offer_gpu_memory(config.net_gpu_memory, parts.gpus);
   announcements_.add(*this, context_, kAnnouncementSlots, inline_limit_);
   set_handler(kAnnouncement, on_announcement);
   set_handler(kChunk, on_chunk);
@@ -118,6 +119,19 @@ void UcxWorker::query_limits() {
   thread_mode_ = attributes.thread_mode;
   if (thread_mode_ == UCS_THREAD_MODE_SINGLE)
     log::info("this UCX serves one thread; exchanges from several threads are not safe between nodes");
+}
+
+void UcxWorker::offer_gpu_memory(Choice choice, memory::GpuMemory* gpus) {
+  if (gpus == nullptr)
+    gpu_memory_unused_ = "there are no GPUs";
+  else if (choice == Choice::off)
+    gpu_memory_unused_ = "switched off by MPIX_LAYOUT_NET_GPU_MEMORY";
+  else if (gpus->is_cuda() && (memory_types(context_) & (1U << UCS_MEMORY_TYPE_CUDA)) == 0)
+    gpu_memory_unused_ = "this UCX handles no memory of GPUs";
+  else if (choice == Choice::automatic && !has_rdma_devices())
+    gpu_memory_unused_ = "without InfiniBand or RoCE it would be copied to the host anyway";
+  else
+    gpu_slots_ = GpuSlots(*gpus, context_, chunk_slots_, chunk_bytes_);
 }
 
 std::string UcxWorker::description() const {
@@ -188,6 +202,12 @@ void UcxWorker::remove_channel(const Lock&, UcxChannel& channel) noexcept {
   --channels_;
   std::erase(telling_, &channel);
   for (SlotPool* pool : {&announcements_, &chunks_, &credits_, &fetches_}) pool->disown(channel);
+  gpu_slots_.disown(channel);
+}
+
+Slot* UcxWorker::take_chunk(const Lock&, UcxChannel& owner, By writer) noexcept {
+  Slot* const slot = gpu_slots_.take_to_send(*this, owner, writer);
+  return slot != nullptr ? slot : chunks_.take(owner);
 }
 
 std::vector<EarlyAnnouncement> UcxWorker::take_early(const Lock&, std::uint64_t communicator, int source) {
@@ -224,6 +244,7 @@ UcxEndpoint UcxWorker::connect_by_detour(std::span<const std::byte> address, End
     log::info(devices_.own, " does not reach every rank; to those that it does not, this one sends by ",
               devices_.others);
   }
+  endpoint.by_detour = true;
   return {detour_->worker, address, on_endpoint_error, &endpoint};
 }
 

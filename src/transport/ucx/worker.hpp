@@ -23,6 +23,7 @@
 #include "topology/nics.hpp"
 #include "transport/ucx/budget.hpp"
 #include "transport/ucx/early.hpp"
+#include "transport/ucx/gpu_slots.hpp"
 #include "transport/ucx/slots.hpp"
 
 namespace mpix::transport::ucx {
@@ -35,7 +36,15 @@ struct Endpoint {
   ucs_status_t error = UCS_OK;
   std::uint64_t in_flight = 0;  ///< messages that UCX has not sent yet, of all channels
   std::uint64_t unread = 0;     ///< bytes of announcements and chunks that peers have not said to have read
+  bool by_detour = false;
   bool unproven = false;  ///< the last message may not have left this process; see UcxChannel::flushed()
+};
+
+/// What a worker works with.
+struct WorkerParts {
+  topology::Devices devices;
+  memory::Regions* regions = nullptr;  ///< where the staging memory is listed; null for nowhere
+  memory::GpuMemory* gpus = nullptr;   ///< for chunks that GPUs write and read; null for none
 };
 
 /// Any thread may call any method; those that take a Lock are for channels and transports, which hold it.
@@ -43,10 +52,9 @@ class UcxWorker {
  public:
   using Lock = std::unique_lock<std::mutex>;
 
-  /// Throws Error (internal, no_memory; argument for devices that UCX does not accept).
-  /// `regions`: where the staging memory is listed; outlives the worker. Null for nowhere.
-  explicit UcxWorker(const Config& config, topology::Devices devices = {},
-                     memory::Regions* regions = nullptr);
+  /// Throws Error (internal, no_memory; argument for devices that UCX does not accept). What the parts point
+  /// to outlives the worker.
+  explicit UcxWorker(const Config& config, WorkerParts parts = {});
   UcxWorker(const UcxWorker&) = delete;
   UcxWorker& operator=(const UcxWorker&) = delete;
   ~UcxWorker();
@@ -54,6 +62,9 @@ class UcxWorker {
   /// To be given to every rank that may connect. Its length differs between processes.
   std::span<const std::byte> address() const noexcept { return address_; }
   const topology::Devices& devices() const noexcept { return devices_; }
+  /// Whether chunks may lie in memory of GPUs; why not, if not.
+  bool uses_gpu_memory() const noexcept { return gpu_slots_.offered(); }
+  const std::string& gpu_memory_unused() const noexcept { return gpu_memory_unused_; }
   /// UCX's version and the limits in force, for humans.
   std::string description() const;
   /// Closes all endpoints after what was sent through them, which needs the peers' progress: once this rank
@@ -85,7 +96,12 @@ class UcxWorker {
   Endpoint& endpoint(const Lock&, std::span<const std::byte> address);
   memory::Regions* regions() const noexcept { return regions_; }
   SlotPool& announcements() noexcept { return announcements_; }
-  SlotPool& chunks() noexcept { return chunks_; }
+  /// Whether no chunk is being filled or on its way, in memory of the host.
+  bool chunks_free() const noexcept { return chunks_.all_free(); }
+  /// A slot for a chunk that `writer` fills; null while none is free.
+  Slot* take_chunk(const Lock&, UcxChannel& owner, By writer) noexcept;
+  /// Puts into a slot of the host what lies in one of a GPU. False, and the slot as it was, if that fails.
+  bool bring_to_host(const Lock&, UcxChannel& owner, Slot*& slot, std::size_t bytes) noexcept;
   SlotPool& credits() noexcept { return credits_; }
   ReceiveBudget& budget() noexcept { return budget_; }
   /// Sends a slot's header and the first `bytes` of its room; the slot goes back to its pool.
@@ -107,6 +123,7 @@ class UcxWorker {
   UcxEndpoint connect(std::span<const std::byte> address, Endpoint& endpoint);
   UcxEndpoint connect_by_detour(std::span<const std::byte> address, Endpoint& endpoint);
   bool progress_workers() noexcept;
+  void offer_gpu_memory(Choice choice, memory::GpuMemory* gpus);
   void set_handler(MessageId id, ucp_am_recv_callback_t callback);
   void query_limits();
   UcxChannel* find(const Prefix& prefix) const noexcept;
@@ -116,6 +133,7 @@ class UcxWorker {
                                     std::size_t bytes) noexcept;
   ucs_status_t receive_chunk(const ChunkMessage& message, void* data, std::size_t bytes,
                              bool rendezvous) noexcept;
+  Slot* take_to_fetch(UcxChannel& channel, By reader) noexcept;
   ucs_status_t fetch_chunk(UcxChannel& channel, const ChunkMessage& message, void* data,
                            std::size_t bytes) noexcept;
   void fetched(Slot& slot, ucs_status_t status) noexcept;
@@ -145,6 +163,8 @@ class UcxWorker {
   std::size_t channels_ = 0;
   UcxContext context_;
   SlotPool announcements_, chunks_, credits_, fetches_;
+  GpuSlots gpu_slots_;
+  std::string gpu_memory_unused_;
   ReceiveBudget budget_;
   UcxWorkerHandle worker_;
   std::unique_ptr<Detour> detour_;  ///< once it was needed

@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/// Memory of GPUs for staging, for those who know nothing else of GPUs.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+
+namespace mpix::memory {
+
+/// Thread-safe.
+class GpuMemory {
+ public:
+  virtual ~GpuMemory() = default;
+  /// `bytes` bytes on the GPU of that number, as long as the result lives. Throws Error.
+  virtual std::shared_ptr<std::byte> allocate(int gpu, std::size_t bytes) = 0;
+  /// Copies from that GPU's memory; complete on return. Throws Error.
+  virtual void copy_to_host(int gpu, std::byte* to, const std::byte* from, std::size_t bytes) = 0;
+  /// Whether it is CUDA's; tests do with the host's.
+  virtual bool is_cuda() const noexcept { return true; }
+};
+
+}  // namespace mpix::memory
