@@ -10,12 +10,12 @@ AS_CASE([$with_ucx],
   [yes], [
     PKG_CHECK_MODULES([UCX], [ucx >= 1.13], [], [
       UCX_CFLAGS=
-      UCX_LIBS="-lucp -lucs"])],
+      UCX_LIBS="-lucp -luct -lucs"])],
   # The compiler would go on to look in its own folders.
   [AS_IF([test ! -f "$with_ucx/include/ucp/api/ucp.h"],
      [AC_MSG_ERROR([there is no UCX in $with_ucx: include/ucp/api/ucp.h is missing there])])
    UCX_CFLAGS="-isystem $with_ucx/include"
-   UCX_LIBS="-L$with_ucx/lib -lucp -lucs"
+   UCX_LIBS="-L$with_ucx/lib -lucp -luct -lucs"
    MPIX_LDFLAGS="$MPIX_LDFLAGS -R$with_ucx/lib"])
 AC_SUBST([with_ucx])
 AC_SUBST([UCX_CFLAGS])
@@ -29,9 +29,11 @@ AC_MSG_CHECKING([for UCX with active messages])
 AC_LINK_IFELSE([AC_LANG_PROGRAM([[
 #include <ucp/api/ucp.h>
 #include <ucs/type/status.h>
+#include <uct/api/uct.h>
 ]], [[
 ucp_request_param_t param = {0};
 (void)ucs_status_string(UCS_OK);
+uct_release_component_list(0);
 return ucp_am_send_nbx(0, 0, 0, 0, 0, 0, &param) != 0;]])],
   [AC_MSG_RESULT([yes])],
   [AC_MSG_RESULT([no])

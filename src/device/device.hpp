@@ -125,6 +125,8 @@ class Queue {
  public:
   virtual ~Queue() = default;
   virtual int ordinal() const noexcept = 0;
+  /// Of the context that it works in: above 0, of no other and never used again.
+  virtual std::uint64_t number() const noexcept = 0;
 
   /// Blocks of device memory to flat host memory, and back.
   virtual std::optional<Ticket> gather(const Side& from, std::byte* out, std::size_t bytes) noexcept = 0;

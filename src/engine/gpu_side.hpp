@@ -23,10 +23,10 @@ struct GpuSide {
   explicit operator bool() const noexcept { return queue != nullptr; }
   /// Who reads or writes chunks for this side: only a GPU, or where there is one, the host with it.
   transport::By alone() const noexcept {
-    return queue != nullptr ? transport::By::gpu_alone(queue->ordinal()) : transport::By{};
+    return queue != nullptr ? transport::By::gpu_alone(queue->number()) : transport::By{};
   }
   transport::By with_host() const noexcept {
-    return queue != nullptr ? transport::By{queue->ordinal(), true} : transport::By{};
+    return queue != nullptr ? transport::By{queue->number(), true} : transport::By{};
   }
   /// Blocks number `index` of the buffer at `base`, from position `start` on.
   device::Side at(const std::byte* base, std::size_t index, std::int64_t start) const noexcept {

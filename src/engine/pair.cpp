@@ -149,7 +149,7 @@ Status PairExchange::push_descriptor(Run& run, std::span<std::byte> room) noexce
 
 bool PairExchange::pull(Run& run) noexcept {
   const std::size_t ahead = gpu_ != nullptr ? gpu_->chunks_reading : 0;
-  const ChunkView* const view = channel().chunk(ahead, run.recv_gpu.alone());
+  const ChunkView* const view = channel().chunk(ahead, run.recv_gpu.alone(), run.exchange);
   if (view == nullptr) return false;
   if (view->header.exchange != run.exchange) return ahead == 0 && drop_stale(run, *view);
   switch (view->header.payload) {

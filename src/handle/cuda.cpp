@@ -3,6 +3,8 @@
 
 #include <dlfcn.h>
 
+#include <atomic>
+
 #include "base/log.hpp"
 #include "base/text.hpp"
 
@@ -87,6 +89,11 @@ std::shared_ptr<const CudaContext> CudaContext::primary(std::shared_ptr<const Cu
   auto context = std::make_shared<CudaContext>(std::move(driver), handle, ordinal);
   context->retained_ = true;
   return context;
+}
+
+std::uint64_t CudaContext::next_number() noexcept {
+  static std::atomic<std::uint64_t> last{0};
+  return ++last;
 }
 
 unsigned long long CudaContext::id_of(const CudaDriver& driver, CUcontext handle) noexcept {

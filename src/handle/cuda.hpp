@@ -55,7 +55,11 @@ void cuda_check(const CudaDriver& driver, CUresult result, const char* what);
 class CudaContext {
  public:
   CudaContext(std::shared_ptr<const CudaDriver> driver, CUcontext handle, int ordinal) noexcept
-      : driver_(std::move(driver)), handle_(handle), id_(id_of(*driver_, handle)), ordinal_(ordinal) {}
+      : driver_(std::move(driver)),
+        handle_(handle),
+        id_(id_of(*driver_, handle)),
+        number_(next_number()),
+        ordinal_(ordinal) {}
   /// The primary context, created where there is none. Throws Error.
   static std::shared_ptr<const CudaContext> primary(std::shared_ptr<const CudaDriver> driver, int ordinal);
   CudaContext(const CudaContext&) = delete;
@@ -65,14 +69,18 @@ class CudaContext {
   const CudaDriver& driver() const noexcept { return *driver_; }
   CUcontext get() const noexcept { return handle_; }
   int ordinal() const noexcept { return ordinal_; }
+  /// Above 0, and of no other object.
+  std::uint64_t number() const noexcept { return number_; }
   /// Whether the handle still stands for the context that it did, as far as the driver tells.
   bool alive() const noexcept { return id_of(*driver_, handle_) == id_; }
 
  private:
+  static std::uint64_t next_number() noexcept;
   static unsigned long long id_of(const CudaDriver& driver, CUcontext handle) noexcept;
   std::shared_ptr<const CudaDriver> driver_;
   CUcontext handle_;
   unsigned long long id_;
+  std::uint64_t number_;
   int ordinal_;
   bool retained_ = false;
 };

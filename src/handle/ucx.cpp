@@ -14,19 +14,26 @@ void check(ucs_status_t status, const char* what) {
   if (!result.ok()) throw Error(result);
 }
 
+thread_local bool errors_expected = false;
+
 ucs_log_func_rc_t drop_errors(const char*, unsigned, const char*, ucs_log_level_t level,
                               const ucs_log_component_config_t*, const char*, va_list) {
-  return level == UCS_LOG_LEVEL_ERROR ? UCS_LOG_FUNC_RC_STOP : UCS_LOG_FUNC_RC_CONTINUE;
+  const bool expected = errors_expected && level == UCS_LOG_LEVEL_ERROR;
+  return expected ? UCS_LOG_FUNC_RC_STOP : UCS_LOG_FUNC_RC_CONTINUE;
 }
 
 }  // namespace
 
 UcxErrorsExpected::UcxErrorsExpected() noexcept {
+  const unsigned before = ucs_log_num_handlers();
   ucs_log_push_handler(drop_errors);
+  pushed_ = ucs_log_num_handlers() > before;  // there may be too many
+  errors_expected = true;
 }
 
 UcxErrorsExpected::~UcxErrorsExpected() {
-  ucs_log_pop_handler();
+  errors_expected = false;
+  if (pushed_) ucs_log_pop_handler();
 }
 
 Status ucx_status(ucs_status_t status, const char* what) {
@@ -111,7 +118,10 @@ UcxEndpoint::UcxEndpoint(const UcxWorkerHandle& worker, std::span<const std::byt
   params.err_handler.cb = on_error;
   params.err_handler.arg = argument;
   const ucs_status_t status = ucp_ep_create(worker.get(), &params, &handle_);
-  if (status != UCS_OK) throw Error(Code::peer, text("ucp_ep_create: ", ucs_status_string(status)));
+  if (status == UCS_OK) return;
+  const std::string why = text("ucp_ep_create: ", ucs_status_string(status));
+  if (status == UCS_ERR_UNREACHABLE) throw UcxUnreachable(Code::peer, why);
+  throw Error(Code::peer, why);
 }
 
 UcxEndpoint::~UcxEndpoint() {

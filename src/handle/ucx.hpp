@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string_view>
 #include <utility>
 
 #include "base/status.hpp"
@@ -52,6 +53,10 @@ UcxWorkerHandle create_ucx_worker(const UcxContext& context, const ucp_worker_pa
 /// Kinds of memory that UCX handles, as bits of ucs_memory_type_t. Throws Error (internal).
 std::uint64_t memory_types(const UcxContext& context);
 
+/// Whether one of the network devices (as UCX_NET_DEVICES; empty for all) can be given memory of that kind
+/// directly. Opens all devices to ask. Throws std::bad_alloc.
+bool devices_reach(std::string_view devices, ucs_memory_type_t type);
+
 /// Memory that UCP allocated and registered, or only registered.
 class UcxMemory {
  public:
@@ -79,20 +84,29 @@ class UcxMemory {
   std::byte* data_ = nullptr;
 };
 
-/// While it lives, UCX does not print what it considers errors.
+/// While it lives, UCX does not print what it considers errors of this thread.
 class UcxErrorsExpected {
  public:
   UcxErrorsExpected() noexcept;
   ~UcxErrorsExpected();
   UcxErrorsExpected(const UcxErrorsExpected&) = delete;
   UcxErrorsExpected& operator=(const UcxErrorsExpected&) = delete;
+
+ private:
+  bool pushed_;
+};
+
+/// No device of a worker leads to a peer.
+class UcxUnreachable : public Error {
+ public:
+  using Error::Error;
 };
 
 /// An endpoint that reports the loss of its peer.
 class UcxEndpoint {
  public:
   UcxEndpoint() noexcept = default;
-  /// Throws Error (peer). `on_error` is called from progress, with `argument`.
+  /// Throws UcxUnreachable, Error (peer). `on_error` is called from progress, with `argument`.
   UcxEndpoint(const UcxWorkerHandle& worker, std::span<const std::byte> address,
               ucp_err_handler_cb_t on_error, void* argument);
   UcxEndpoint(UcxEndpoint&& other) noexcept : handle_(std::exchange(other.handle_, nullptr)) {}

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 
 namespace mpix::memory {
@@ -11,10 +12,11 @@ namespace mpix::memory {
 class GpuMemory {
  public:
   virtual ~GpuMemory() = default;
-  /// `bytes` bytes on the GPU of that number, as long as the result lives. Throws Error.
-  virtual std::shared_ptr<std::byte> allocate(int gpu, std::size_t bytes) = 0;
+  /// `bytes` bytes for the GPU of that number (device::Queue::number()), as long as the result lives. Throws
+  /// Error.
+  virtual std::shared_ptr<std::byte> allocate(std::uint64_t gpu, std::size_t bytes) = 0;
   /// Copies from that GPU's memory; complete on return. Throws Error.
-  virtual void copy_to_host(int gpu, std::byte* to, const std::byte* from, std::size_t bytes) = 0;
+  virtual void copy_to_host(std::uint64_t gpu, std::byte* to, const std::byte* from, std::size_t bytes) = 0;
   /// Whether it is CUDA's; tests do with the host's.
   virtual bool is_cuda() const noexcept { return true; }
 };

@@ -88,7 +88,7 @@ std::string trial_lines(const Config& config, const topology::Devices& devices) 
     const std::string& unused = gpus != nullptr ? worker.gpu_memory_unused() : no_gpus;
     return line("trial", worker.description()) +
            line("chunks in GPU memory",
-                unused.empty() ? "works (MPIX_LAYOUT_NET_GPU_MEMORY)" : text("out: ", unused));
+                unused.empty() ? "offered to UCX (MPIX_LAYOUT_NET_GPU_MEMORY)" : text("out: ", unused));
   } catch (const Error& error) {
     return line("trial", text("out: ", error.what()));
   }

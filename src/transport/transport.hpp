@@ -75,12 +75,12 @@ struct ChunkView {
 
 /// Who writes or reads a chunk's payload. What it costs the host is measured, what it costs a GPU is not.
 struct By {
-  int gpu = kNone;   ///< a GPU, by its number
-  bool host = true;  ///< the host, maybe beside the GPU
+  std::uint64_t gpu = kNone;  ///< a GPU, by a number that only equal memory has (device::Queue::number())
+  bool host = true;           ///< the host, maybe beside the GPU
 
-  static constexpr int kNone = -1;
+  static constexpr std::uint64_t kNone = 0;
   /// A GPU only, in whose memory the payload may then lie.
-  static constexpr By gpu_alone(int gpu) noexcept { return {gpu, false}; }
+  static constexpr By gpu_alone(std::uint64_t gpu) noexcept { return {gpu, false}; }
 };
 
 class Channel {
@@ -122,8 +122,11 @@ class Channel {
   /// chunks will be read from now on; a network transport grants credit by it.
   virtual void expect(std::int64_t bytes, By reader = {}) noexcept = 0;
   /// The oldest unread chunk, in the sender's order, or of those behind it number `ahead`; null while there
-  /// is none. The view holds until the next call, the payload until the chunk is popped.
-  virtual const ChunkView* chunk(std::size_t ahead = 0, By reader = {}) noexcept = 0;
+  /// is none. The view holds until the next call, the payload until the chunk is popped. If the chunk is not
+  /// of `exchange` (0: any is meant), the payload is somebody else's, and maybe not where `reader` can read
+  /// it.
+  virtual const ChunkView* chunk(std::size_t ahead = 0, By reader = {},
+                                 std::uint64_t exchange = 0) noexcept = 0;
   virtual void pop_chunk() noexcept = 0;
 
   /// Leaves a note that the peer can read from then on; on channels inside a node. At most kNoteBytes, once.

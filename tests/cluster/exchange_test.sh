@@ -71,10 +71,10 @@ wire_bytes() {
 }
 
 # A rank that hands on what others get dies: the others report it or the launcher ends them; none hangs.
-# The launcher is kept from ending the job, and then may not end itself.
+# Launcher and MPI are kept from ending the job, and then the launcher may not end itself.
 killed_forwarder() { # route
   local reports=0 job
-  OMPI_MCA_orte_enable_recovery=1 MPIX_LAYOUT_ROUTE=$1 MPIX_LAYOUT_TIMEOUT=100 \
+  OMPI_MCA_orte_enable_recovery=1 OMPI_MCA_mpi_ft_enable=1 MPIX_LAYOUT_ROUTE=$1 MPIX_LAYOUT_TIMEOUT=100 \
     cluster --nodes 2 --ranks-per-node 3 -- "$top_builddir/tests/mpi/crash" killed &
   job=$!
   for _ in {1..60}; do
@@ -107,7 +107,7 @@ gpu_memory_test() {
   under=(env "LD_LIBRARY_PATH=$libraries${LD_LIBRARY_PATH+:$LD_LIBRARY_PATH}" UCX_TLS=tcp,self,cuda
     MPIX_LAYOUT_NET_GPU_MEMORY=on)
   if "${under[@]}" "MPIX_LAYOUT_CUDA_DRIVER=$driver" "$top_builddir/mpix_layout_info" --transports 2>&1 |
-    grep -q 'chunks in GPU memory *works'; then
+    grep -q 'chunks in GPU memory *offered'; then
     gpu_test "$@"
   else
     echo "not run: this UCX handles no memory of GPUs"

@@ -104,6 +104,7 @@ class FakeQueue final : public device::Queue {
   FakeQueue(FakeGpus& gpus, int ordinal, std::uint64_t seed) : gpus_(gpus), ordinal_(ordinal), rng_(seed) {}
 
   int ordinal() const noexcept override { return ordinal_; }
+  std::uint64_t number() const noexcept override { return static_cast<std::uint64_t>(ordinal_) + 1; }
 
   std::optional<Ticket> gather(const Side& from, std::byte* out, std::size_t bytes) noexcept override {
     return add([this, from = Listed(from), out, bytes] {

@@ -34,10 +34,10 @@ class FakeGpus final : public device::Gpus {
   /// Where the bytes at `address` are; itself for memory that is the host's.
   std::byte* bytes_at(std::uintptr_t address);
 
-  std::shared_ptr<std::byte> allocate(int, std::size_t) override {
+  std::shared_ptr<std::byte> allocate(std::uint64_t, std::size_t) override {
     throw Error(Code::no_memory, "fake GPUs have no memory to give away");
   }
-  void copy_to_host(int, std::byte* to, const std::byte* from, std::size_t bytes) override {
+  void copy_to_host(std::uint64_t, std::byte* to, const std::byte* from, std::size_t bytes) override {
     read(to, from, bytes, {});
   }
   device::Facts look(const void* address) noexcept override;

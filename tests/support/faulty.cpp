@@ -63,8 +63,8 @@ class FaultyChannel final : public transport::Channel {
     return !owner_.rng().chance(owner_.faults().unflushed) && inner_.flushed();
   }
   void expect(std::int64_t bytes, transport::By reader) noexcept override { inner_.expect(bytes, reader); }
-  const ChunkView* chunk(std::size_t ahead, transport::By reader) noexcept override {
-    return hidden() ? nullptr : inner_.chunk(ahead, reader);
+  const ChunkView* chunk(std::size_t ahead, transport::By reader, std::uint64_t exchange) noexcept override {
+    return hidden() ? nullptr : inner_.chunk(ahead, reader, exchange);
   }
   void pop_chunk() noexcept override { inner_.pop_chunk(); }
   void leave_note(std::span<const std::byte> note) noexcept override { inner_.leave_note(note); }

@@ -91,8 +91,9 @@ std::span<std::byte> LoopbackChannel::chunk_begin(std::size_t want, transport::B
   if (bytes == 0 || !network_.take_slot(rank_)) return {};
   open_.push_back({Room(aligned_room(chunk_limit()), std::free), bytes, nullptr});
   if (network_.options().gpus != nullptr && !writer.host)
-    open_.back().on_gpu = std::make_unique<Adopted>(*network_.options().gpus, writer.gpu,
-                                                    std::span(open_.back().room.get(), bytes));
+    open_.back().on_gpu =
+        std::make_unique<Adopted>(*network_.options().gpus, static_cast<int>(writer.gpu) - 1,
+                                  std::span(open_.back().room.get(), bytes));
   return {open_.back().room.get(), bytes};
 }
 
@@ -154,14 +155,23 @@ void LoopbackChannel::expect(std::int64_t bytes, transport::By) noexcept {
   in_.credit += bytes;
 }
 
-const ChunkView* LoopbackChannel::chunk(std::size_t ahead, transport::By reader) noexcept {
+const ChunkView* LoopbackChannel::chunk(std::size_t ahead, transport::By reader,
+                                        std::uint64_t exchange) noexcept {
   const std::lock_guard guard(in_.mutex);
   if (in_.chunks.size() <= ahead) return nullptr;
   Wire::Message& next = in_.chunks[ahead];
-  if (reader.host) next.on_gpu.reset();
-  if (network_.options().gpus != nullptr && !reader.host && next.on_gpu == nullptr &&
+  const bool meant = exchange == 0 || exchange == next.chunk.exchange;
+  if (meant && reader.host && next.on_gpu != nullptr) {  // the GPU's memory is used for something else
+    next.on_gpu.reset();
+    std::vector<std::byte> copy = next.payload;
+    std::fill(next.payload.begin(), next.payload.end(), std::byte{0xdd});
+    next.payload.swap(copy);
+    network_.keep(std::move(copy));
+  }
+  if (meant && network_.options().gpus != nullptr && !reader.host && next.on_gpu == nullptr &&
       next.chunk.payload == transport::Payload::data)
-    next.on_gpu = std::make_unique<Adopted>(*network_.options().gpus, reader.gpu, next.payload);
+    next.on_gpu =
+        std::make_unique<Adopted>(*network_.options().gpus, static_cast<int>(reader.gpu) - 1, next.payload);
   chunk_ = {next.chunk, next.payload.data()};
   return &chunk_;
 }
@@ -235,6 +245,11 @@ bool Loopback::alive(int rank) {
 void Loopback::note_breach(const std::string& what) {
   const std::lock_guard guard(mutex_);
   breaches_.push_back(what);
+}
+
+void Loopback::keep(std::vector<std::byte> memory) {
+  const std::lock_guard guard(mutex_);
+  kept_.push_back(std::move(memory));
 }
 
 std::vector<std::string> Loopback::breaches() {

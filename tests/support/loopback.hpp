@@ -65,7 +65,8 @@ class LoopbackChannel final : public transport::Channel {
   std::uint64_t chunks_drained() noexcept override;
   bool flushed() noexcept override { return true; }
   void expect(std::int64_t bytes, transport::By) noexcept override;
-  const transport::ChunkView* chunk(std::size_t ahead, transport::By reader) noexcept override;
+  const transport::ChunkView* chunk(std::size_t ahead, transport::By reader,
+                                    std::uint64_t exchange) noexcept override;
   void pop_chunk() noexcept override;
   void leave_note(std::span<const std::byte> note) noexcept override;
   std::span<const std::byte> note() noexcept override;
@@ -124,6 +125,8 @@ class Loopback {
   void kill(int rank);
   bool alive(int rank);
   void note_breach(const std::string& what);
+  /// Memory that nobody should use any more; not to be given to anybody else.
+  void keep(std::vector<std::byte> memory);
   /// What the users of the channels did against the contract.
   std::vector<std::string> breaches();
 
@@ -136,6 +139,7 @@ class Loopback {
   std::vector<bool> alive_;
   std::vector<std::size_t> slots_taken_;
   std::vector<std::string> breaches_;
+  std::vector<std::vector<std::byte>> kept_;
 };
 
 }  // namespace mpix::test

@@ -56,7 +56,9 @@ class Wire final : public transport::Channel {
   std::uint64_t chunks_drained() noexcept override { return 0; }
   bool flushed() noexcept override { return !rng_->chance(50); }
   void expect(std::int64_t, transport::By) noexcept override {}
-  const transport::ChunkView* chunk(std::size_t, transport::By) noexcept override { return nullptr; }
+  const transport::ChunkView* chunk(std::size_t, transport::By, std::uint64_t) noexcept override {
+    return nullptr;
+  }
   void pop_chunk() noexcept override {}
   Status check_peer() noexcept override { return {}; }
 

@@ -14,19 +14,19 @@
 namespace mpix::transport::ucx {
 namespace {
 
-constexpr int kGpu = 3, kOther = 4, kFull = 5;
+constexpr std::uint64_t kGpu = 3, kOther = 4, kFull = 5;
 constexpr std::int64_t kTotal = 5 * kSlots * kChunkBytes + 77;
 
 class FakeMemory final : public memory::GpuMemory {
  public:
-  std::shared_ptr<std::byte> allocate(int gpu, std::size_t bytes) override {
+  std::shared_ptr<std::byte> allocate(std::uint64_t gpu, std::size_t bytes) override {
     if (gpu == kFull) throw Error(Code::no_memory, "it is full");
     ++allocations;
     std::vector<std::byte>& made = memory_[gpu];
     made.resize(bytes);
     return {std::shared_ptr<void>(), made.data()};
   }
-  void copy_to_host(int gpu, std::byte* to, const std::byte* from, std::size_t bytes) override {
+  void copy_to_host(std::uint64_t gpu, std::byte* to, const std::byte* from, std::size_t bytes) override {
     EXPECT_TRUE(holds(gpu, from));
     if (broken) throw Error(Code::internal, "the GPU is broken");
     std::memcpy(to, from, bytes);
@@ -34,7 +34,7 @@ class FakeMemory final : public memory::GpuMemory {
   }
   bool is_cuda() const noexcept override { return false; }
 
-  bool holds(int gpu, const std::byte* address) const {
+  bool holds(std::uint64_t gpu, const std::byte* address) const {
     const auto found = memory_.find(gpu);
     if (found == memory_.end()) return false;
     const std::span<const std::byte> all(found->second);
@@ -45,7 +45,7 @@ class FakeMemory final : public memory::GpuMemory {
   bool broken = false;
 
  private:
-  std::map<int, std::vector<std::byte>> memory_;
+  std::map<std::uint64_t, std::vector<std::byte>> memory_;
 };
 
 /// Two ranks, with GPUs; messages of some size go by rendezvous.
@@ -125,17 +125,49 @@ TEST_F(GpuSlots, WithoutMemoryThereTheHostsDoes) {
   EXPECT_EQ(memories_[0].allocations + memories_[1].allocations, 0);
 }
 
-TEST_F(GpuSlots, AGpuThatBreaksIsAnError) {
-  memories_[1].broken = true;
-  Channel& to = sending_->connect(1);
+/// A chunk that a kernel may be reading stays where it is, whoever else looks for chunks of his own.
+TEST_F(GpuSlots, AnotherExchangeTakesNothingAway) {
   Channel& from = receiving_->connect(0);
-  from.expect(kChunkBytes, By::gpu_alone(kGpu));
-  Sender sender{to, 0, kChunkBytes, 0, By::gpu_alone(kGpu), {}};
+  from.expect(2 * kChunkBytes, By::gpu_alone(kGpu));
+  Sender sender{sending_->connect(1), 0, kChunkBytes, 0, By::gpu_alone(kGpu)};
+  const ChunkView* view = nullptr;
   ASSERT_TRUE(ranks_->progress_until([&] {
     sender.step();
-    EXPECT_EQ(from.chunk(0, By{}), nullptr);
+    return (view = from.chunk(0, By::gpu_alone(kGpu), 1)) != nullptr;
+  }));
+  const std::byte* const given = view->payload;
+  for (const By other : {By{}, By::gpu_alone(kOther)}) {
+    view = from.chunk(0, other, 2);
+    ASSERT_NE(view, nullptr);
+    EXPECT_EQ(view->header.exchange, 1U);
+  }
+  Sender more{sending_->connect(1), 9, kChunkBytes, 0, By::gpu_alone(kGpu)};
+  ASSERT_TRUE(ranks_->progress_until([&] {
+    more.step();
+    return (view = from.chunk(1, By::gpu_alone(kGpu), 1)) != nullptr;
+  }));
+  EXPECT_NE(view->payload, given);
+  for (std::int64_t i = 0; i < kChunkBytes; ++i) ASSERT_EQ(given[i], pattern(0, i)) << i;
+  EXPECT_EQ(memories_[1].copies, 0);
+}
+
+/// Of the exchange that it concerns: what follows on the channel is as before.
+TEST_F(GpuSlots, AGpuThatBreaksIsAnError) {
+  memories_[1].broken = true;
+  Channel& from = receiving_->connect(0);
+  from.expect(kChunkBytes, By::gpu_alone(kGpu));
+  Sender sender{sending_->connect(1), 0, kChunkBytes, 0, By::gpu_alone(kGpu)};
+  ASSERT_TRUE(ranks_->progress_until([&] {
+    sender.step();
+    EXPECT_EQ(from.chunk(0, By{}, 1), nullptr);
     return !from.check_peer().ok();
   }));
+  EXPECT_EQ(from.check_peer().code(), Code::internal);
+  ASSERT_NE(from.chunk(0, By{}, 2), nullptr);
+  from.pop_chunk();
+  EXPECT_TRUE(from.check_peer().ok());
+  memories_[1].broken = false;
+  exchange(By::gpu_alone(kGpu), By::gpu_alone(kGpu), By{});
 }
 
 TEST(GpuMemory, IsUsedWhereItPays) {
@@ -149,6 +181,7 @@ TEST(GpuMemory, IsUsedWhereItPays) {
   };
   EXPECT_EQ(reason(Choice::on, &memory), "");
   EXPECT_NE(reason(Choice::on, nullptr).find("no GPUs"), std::string::npos);
+  EXPECT_FALSE(devices_reach("no_such_device", UCS_MEMORY_TYPE_HOST));
   EXPECT_NE(reason(Choice::off, &memory).find("MPIX_LAYOUT_NET_GPU_MEMORY"), std::string::npos);
 }
 

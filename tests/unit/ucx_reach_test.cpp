@@ -69,8 +69,8 @@ TEST(UcxTransport, PeerThatCannotBeReachedIsAnError) {
     const Status status = channel.announce_commit({});
     EXPECT_EQ(status.code(), Code::peer);
     EXPECT_NE(status.message().find("rank 0"), std::string::npos) << status.message();
-    const std::string& named = devices.others.empty() ? devices.own : devices.others;
-    EXPECT_NE(status.message().find(named), std::string::npos) << status.message();
+    for (const std::string& tried : {devices.own, devices.others})
+      EXPECT_NE(status.message().find(tried), std::string::npos) << status.message();
     cut_off->close_endpoints([] { return true; });
   }
 }

@@ -35,6 +35,13 @@ CudaContextPointer Contexts::of(int ordinal) {
   return add(CudaContext::primary(driver_, ordinal));
 }
 
+CudaContextPointer Contexts::numbered(std::uint64_t number) {
+  const std::lock_guard guard(mutex_);
+  for (const Entry& entry : entries_)
+    if (entry.context->number() == number && entry.context->alive()) return entry.context;
+  throw Error(Code::internal, "a CUDA context is gone");
+}
+
 CudaContextPointer Contexts::of_stream(CUstream stream) {
   CUcontext handle = nullptr;
   const bool named = stream != nullptr && stream != CU_STREAM_LEGACY && stream != CU_STREAM_PER_THREAD;

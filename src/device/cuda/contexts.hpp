@@ -26,6 +26,8 @@ class Contexts {
 
   /// The application's context `handle` on `ordinal`; where null, of().
   CudaContextPointer get(CUcontext handle, int ordinal);
+  /// The context of that number, which has to live.
+  CudaContextPointer numbered(std::uint64_t number);
   /// The context on `ordinal` that was used first, or else the primary one.
   CudaContextPointer of(int ordinal);
   /// The context that `stream` of the application belongs to; its current one for a default stream.

@@ -44,9 +44,9 @@ class CudaGpus : public Gpus {
  public:
   explicit CudaGpus(std::shared_ptr<Shared> shared) noexcept : shared_(std::move(shared)) {}
 
-  std::shared_ptr<std::byte> allocate(int gpu, std::size_t bytes) override;
-  void copy_to_host(int gpu, std::byte* to, const std::byte* from, std::size_t bytes) override {
-    shared_->set_up.read(shared_->contexts.of(gpu), to, from, bytes);
+  std::shared_ptr<std::byte> allocate(std::uint64_t gpu, std::size_t bytes) override;
+  void copy_to_host(std::uint64_t gpu, std::byte* to, const std::byte* from, std::size_t bytes) override {
+    shared_->set_up.read(shared_->contexts.numbered(gpu), to, from, bytes);
   }
   Facts look(const void* address) noexcept override { return shared_->memory.look(address).facts; }
   bool reaches(int ordinal, const Facts& facts) noexcept override;
@@ -85,7 +85,7 @@ CudaContextPointer CudaGpus::context_of(const Facts& facts) {
   return shared_->contexts.get(known ? known->context : nullptr, facts.ordinal);
 }
 
-std::shared_ptr<std::byte> CudaGpus::allocate(int gpu, std::size_t bytes) {
+std::shared_ptr<std::byte> CudaGpus::allocate(std::uint64_t gpu, std::size_t bytes) {
   struct Owner {
     Owner(std::shared_ptr<Disposal> to, CudaMemory of) : disposal(std::move(to)), memory(std::move(of)) {}
     Owner(const Owner&) = delete;
@@ -94,8 +94,8 @@ std::shared_ptr<std::byte> CudaGpus::allocate(int gpu, std::size_t bytes) {
     std::shared_ptr<Disposal> disposal;
     CudaMemory memory;
   };
-  const auto owner =
-      std::make_shared<Owner>(shared_->disposal, allocate_cuda_memory(shared_->contexts.of(gpu), bytes));
+  const auto owner = std::make_shared<Owner>(shared_->disposal,
+                                             allocate_cuda_memory(shared_->contexts.numbered(gpu), bytes));
   return {owner, reinterpret_cast<std::byte*>(owner->memory.get())};
 }
 

@@ -111,7 +111,7 @@ std::uint64_t ShmChannel::chunks_drained() noexcept {
   return descriptors_drained_;
 }
 
-const ChunkView* ShmChannel::chunk(std::size_t ahead, By reader) noexcept {
+const ChunkView* ShmChannel::chunk(std::size_t ahead, By reader, std::uint64_t) noexcept {
   const std::uint64_t number = descriptors_read_ + ahead;
   const Descriptor& descriptor = parts_.inbox->descriptors[number % kDescriptors];
   if (ahead >= kDescriptors || descriptor.sequence.load(std::memory_order_acquire) != number + 1)

@@ -56,7 +56,7 @@ class ShmChannel final : public Channel {
   bool flushed() noexcept override { return true; }
 
   void expect(std::int64_t, By) noexcept override {}  // the sender's staging memory is the credit
-  const ChunkView* chunk(std::size_t ahead, By reader) noexcept override;
+  const ChunkView* chunk(std::size_t ahead, By reader, std::uint64_t) noexcept override;
   void pop_chunk() noexcept override;
 
   void leave_note(std::span<const std::byte> note) noexcept override;

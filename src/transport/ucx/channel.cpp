@@ -43,11 +43,11 @@ Status UcxChannel::prepare_endpoint(const Lock& lock) noexcept {
     return peer_status();
   } catch (const Error& error) {
     const topology::Devices& devices = worker_.devices();
-    const std::string& tried = devices.others.empty() ? devices.own : devices.others;
-    return {Code::peer,
-            text("rank ", peer_, " cannot be reached",
-                 tried.empty() ? std::string() : text(" from ", tried, " (MPIX_LAYOUT_NET_DEVICES)"), ": ",
-                 error.what())};
+    std::string tried;
+    if (!devices.own.empty()) tried = text(" from ", devices.own);
+    if (!devices.others.empty()) tried += text(", nor from ", devices.others);
+    if (!tried.empty()) tried += " (MPIX_LAYOUT_NET_DEVICES)";
+    return {Code::peer, text("rank ", peer_, " cannot be reached", tried, ": ", error.what())};
   } catch (const std::exception& error) {
     return {Code::no_memory, error.what()};
   }
@@ -245,16 +245,18 @@ void UcxChannel::lose_chunk() noexcept {
   broken_ = "sent a chunk that could not be received";
 }
 
-const ChunkView* UcxChannel::chunk(std::size_t ahead, By reader) noexcept {
+const ChunkView* UcxChannel::chunk(std::size_t ahead, By reader, std::uint64_t exchange) noexcept {
   const Lock lock = worker_.lock();
   if (ahead >= kWindow) return nullptr;
   ArrivedChunk& next = arrived_chunk(chunks_read_ + ahead);
   if (next.state != ArrivedChunk::State::there) return nullptr;
   const bool elsewhere =
       next.slot != nullptr && next.slot->gpu != By::kNone && (reader.host || reader.gpu != next.slot->gpu);
-  if (elsewhere) {  // it came before anybody knew who would read it
+  if (elsewhere &&
+      (exchange == 0 ||
+       exchange == next.view.header.exchange)) {  // it came before anybody knew who would read it
     if (!worker_.bring_to_host(lock, *this, next.slot, next.view.header.payload_bytes)) {
-      lose_chunk();
+      stuck_ = true;
       return nullptr;
     }
     next.view.payload = next.slot->room.data();
@@ -265,6 +267,7 @@ const ChunkView* UcxChannel::chunk(std::size_t ahead, By reader) noexcept {
 void UcxChannel::pop_chunk() noexcept {
   const Lock lock = worker_.lock();
   drop(lock, arrived_chunk(chunks_read_++));
+  stuck_ = false;
   if (!withdrawn_) worker_.budget().popped(demand_);
 }
 
@@ -290,6 +293,7 @@ Status UcxChannel::check_peer() noexcept {
   // connected to this rank and then died, unless it has seen the end of that connection.
   for (int round = 0; endpoint_ == nullptr && round < kRoundsToSeeEnds && worker_.progress(lock); ++round) {
   }
+  if (stuck_) return {Code::internal, text("data of rank ", peer_, " cannot be copied from a GPU")};
   Status status = prepare_endpoint(lock);  // without a connection, nothing would be noticed
   if (!status.ok() && !std::exchange(withdrawn_, true)) worker_.budget().withdraw(demand_);
   return status;

@@ -8,7 +8,7 @@
 
 namespace mpix::transport::ucx {
 
-std::unique_ptr<GpuSlots::Pools> GpuSlots::make(UcxWorker& worker, int gpu) const {
+std::unique_ptr<GpuSlots::Pools> GpuSlots::make(UcxWorker& worker, std::uint64_t gpu) const {
   auto pools = std::make_unique<Pools>();
   const std::size_t half = count_ * bytes_;
   pools->memory = memory_->allocate(gpu, 2 * half);
@@ -20,19 +20,18 @@ std::unique_ptr<GpuSlots::Pools> GpuSlots::make(UcxWorker& worker, int gpu) cons
   model.registration = pools->registration.get();
   pools->sent.add(worker, model, all.first(half), count_);
   pools->received.add(worker, model, all.last(half), count_);
-  log::info("chunks between nodes lie in memory of GPU ", gpu, ": ", count_, " of ", bytes_,
-            " bytes each way");
+  log::info("chunks between nodes lie in memory of a GPU: ", count_, " of ", bytes_, " bytes each way");
   return pools;
 }
 
-GpuSlots::Pools* GpuSlots::on(UcxWorker& worker, int gpu) noexcept {
+GpuSlots::Pools* GpuSlots::on(UcxWorker& worker, std::uint64_t gpu) noexcept {
   if (memory_ == nullptr || gpu == By::kNone) return nullptr;
   try {
     const auto [found, added] = pools_.try_emplace(gpu);
     if (added) found->second = make(worker, gpu);
     return found->second.get();
   } catch (const std::exception& error) {
-    log::info("chunks between nodes do not lie in memory of GPU ", gpu, ": ", error.what());
+    log::info("chunks between nodes do not lie in memory of a GPU: ", error.what());
     return nullptr;
   }
 }

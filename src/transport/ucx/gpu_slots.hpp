@@ -40,13 +40,13 @@ class GpuSlots {
     UcxMemory registration;
     SlotPool sent, received;
   };
-  Pools* on(UcxWorker& worker, int gpu) noexcept;
-  std::unique_ptr<Pools> make(UcxWorker& worker, int gpu) const;
+  Pools* on(UcxWorker& worker, std::uint64_t gpu) noexcept;
+  std::unique_ptr<Pools> make(UcxWorker& worker, std::uint64_t gpu) const;
 
   memory::GpuMemory* memory_ = nullptr;
   const UcxContext* context_ = nullptr;
   std::size_t count_ = 0, bytes_ = 0;
-  std::map<int, std::unique_ptr<Pools>> pools_;  // null: that GPU has no memory for it
+  std::map<std::uint64_t, std::unique_ptr<Pools>> pools_;  // null: that GPU has no memory for it
 };
 
 }  // namespace mpix::transport::ucx

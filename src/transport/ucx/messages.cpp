@@ -29,7 +29,11 @@ Status UcxWorker::send(const Lock&, Endpoint& endpoint, MessageId id, Slot& slot
   ucp_request_param_t param{};
   param.op_attr_mask = UCP_OP_ATTR_FIELD_CALLBACK | UCP_OP_ATTR_FIELD_USER_DATA | UCP_OP_ATTR_FIELD_FLAGS;
   param.flags = id == kChunk ? chunk_flags_ : static_cast<std::uint32_t>(UCP_AM_SEND_FLAG_EAGER);
-  if (slot.gpu != By::kNone) param.flags = 0;  // UCX knows best how it leaves a GPU
+  if (slot.gpu != By::kNone) {
+    param.flags = 0;  // UCX knows best how it leaves a GPU
+    param.op_attr_mask |=
+        UCP_OP_ATTR_FLAG_NO_IMM_CMPL;  // else it may read short ones without asking what they are
+  }
   describe_room(param, slot, !endpoint.by_detour);
   param.cb.send = on_sent;
   param.user_data = &slot;

@@ -25,9 +25,9 @@ struct Slot {
   std::span<std::byte> room;  ///< for the payload
   SlotPool* pool = nullptr;
   UcxWorker* worker = nullptr;
-  UcxChannel* owner = nullptr;   ///< null once the channel is gone
-  Endpoint* endpoint = nullptr;  ///< by which it is sent
-  int gpu = By::kNone;           ///< in whose memory the room lies
+  UcxChannel* owner = nullptr;    ///< null once the channel is gone
+  Endpoint* endpoint = nullptr;   ///< by which it is sent
+  std::uint64_t gpu = By::kNone;  ///< in whose memory the room lies
   ucs_memory_type_t type = UCS_MEMORY_TYPE_HOST;
   ucp_mem_h registration = nullptr;  ///< of the room; null for UCX to look for one
   std::uint64_t sequence = 0;        ///< of the chunk that is received here

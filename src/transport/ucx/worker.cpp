@@ -50,12 +50,17 @@ bool may_use_tcp() {
          (names.find("tcp") != std::string_view::npos || names.find("all") != std::string_view::npos);
 }
 
+/// Of the UCX that runs.
+bool is_at_least(unsigned major, unsigned minor) {
+  unsigned is_major = 0, is_minor = 0, release = 0;
+  ucp_get_version(&is_major, &is_minor, &release);
+  return is_major > major || (is_major == major && is_minor >= minor);
+}
+
 /// Over TCP a chunk that does not fit one segment is put together in memory that UCX allocates for it.
 void set_segments(const UcxConfig& settings, std::size_t chunk_bytes) {
   if (std::getenv("UCX_TCP_RX_SEG_SIZE") != nullptr || has_rdma_devices() || !may_use_tcp()) return;
-  unsigned major = 0, minor = 0, release = 0;
-  ucp_get_version(&major, &minor, &release);
-  const bool prefixed = major > 1 || minor >= 17;  // names of transports' settings changed with UCX 1.17
+  const bool prefixed = is_at_least(1, 17);  // names of transports' settings changed
   modify(settings, prefixed ? "TCP_RX_SEG_SIZE" : "RX_SEG_SIZE", text(chunk_bytes + kSegmentHeaders).c_str());
 }
 
@@ -99,6 +104,7 @@ UcxWorker::UcxWorker(const Config& config, WorkerParts parts)
 }
 
 UcxWorker::~UcxWorker() {
+  for (auto& [address, endpoint] : endpoints_) endpoint->handle = {};
   for (const EarlyAnnouncement& arrival : early_.take_all())
     if (arrival.data != nullptr) release(lock(), arrival.data);
 }
@@ -121,6 +127,11 @@ void UcxWorker::query_limits() {
     log::info("this UCX serves one thread; exchanges from several threads are not safe between nodes");
 }
 
+bool UcxWorker::own_devices_reach(ucs_memory_type_t type) const {
+  const char* const set = std::getenv("UCX_NET_DEVICES");
+  return devices_reach(devices_.own.empty() && set != nullptr ? set : devices_.own, type);
+}
+
 void UcxWorker::offer_gpu_memory(Choice choice, memory::GpuMemory* gpus) {
   if (gpus == nullptr)
     gpu_memory_unused_ = "there are no GPUs";
@@ -128,8 +139,10 @@ void UcxWorker::offer_gpu_memory(Choice choice, memory::GpuMemory* gpus) {
     gpu_memory_unused_ = "switched off by MPIX_LAYOUT_NET_GPU_MEMORY";
   else if (gpus->is_cuda() && (memory_types(context_) & (1U << UCS_MEMORY_TYPE_CUDA)) == 0)
     gpu_memory_unused_ = "this UCX handles no memory of GPUs";
-  else if (choice == Choice::automatic && !has_rdma_devices())
-    gpu_memory_unused_ = "without InfiniBand or RoCE it would be copied to the host anyway";
+  else if (gpus->is_cuda() && !is_at_least(1, 21))
+    gpu_memory_unused_ = "UCX before 1.21 needs the application's CUDA context in every thread";
+  else if (choice == Choice::automatic && !own_devices_reach(UCS_MEMORY_TYPE_CUDA))
+    gpu_memory_unused_ = "no network device reaches memory of GPUs, so UCX would copy it to the host";
   else
     gpu_slots_ = GpuSlots(*gpus, context_, chunk_slots_, chunk_bytes_);
 }
@@ -230,20 +243,27 @@ UcxEndpoint UcxWorker::connect(std::span<const std::byte> address, Endpoint& end
   try {
     const UcxErrorsExpected quiet;
     return {worker_, address, on_endpoint_error, &endpoint};
-  } catch (const Error& error) {
-    log::debug("a rank that ", devices_.own, " does not reach: ", error.what());
+  } catch (const UcxUnreachable&) {
+    return connect_by_detour(address, endpoint);
   }
-  return connect_by_detour(address, endpoint);
 }
 
-UcxEndpoint UcxWorker::connect_by_detour(std::span<const std::byte> address, Endpoint& endpoint) {
-  if (detour_ == nullptr) {
+void UcxWorker::make_detour() {
+  try {
     UcxContext context = make_context(devices_.others, chunk_bytes_);
     UcxWorkerHandle worker = make_worker(context);
     detour_ = std::make_unique<Detour>(std::move(context), std::move(worker));
-    log::info(devices_.own, " does not reach every rank; to those that it does not, this one sends by ",
-              devices_.others);
+  } catch (const Error& error) {
+    no_detour_ = {Code::peer, text("by ", devices_.others, ": ", error.what())};
+    throw Error(no_detour_);
   }
+  log::info(devices_.own, " does not reach every rank; to those that it does not, this one sends by ",
+            devices_.others);
+}
+
+UcxEndpoint UcxWorker::connect_by_detour(std::span<const std::byte> address, Endpoint& endpoint) {
+  if (!no_detour_.ok()) throw Error(no_detour_);
+  if (detour_ == nullptr) make_detour();
   endpoint.by_detour = true;
   return {detour_->worker, address, on_endpoint_error, &endpoint};
 }

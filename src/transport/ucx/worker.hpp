@@ -121,8 +121,10 @@ class UcxWorker {
   };
 
   UcxEndpoint connect(std::span<const std::byte> address, Endpoint& endpoint);
+  void make_detour();
   UcxEndpoint connect_by_detour(std::span<const std::byte> address, Endpoint& endpoint);
   bool progress_workers() noexcept;
+  bool own_devices_reach(ucs_memory_type_t type) const;
   void offer_gpu_memory(Choice choice, memory::GpuMemory* gpus);
   void set_handler(MessageId id, ucp_am_recv_callback_t callback);
   void query_limits();
@@ -161,6 +163,7 @@ class UcxWorker {
   bool failed_ = false;  ///< a message could not be kept
   bool closed_ = false;
   std::size_t channels_ = 0;
+  std::map<std::vector<std::byte>, std::unique_ptr<Endpoint>> endpoints_;  ///< outlive their messages
   UcxContext context_;
   SlotPool announcements_, chunks_, credits_, fetches_;
   GpuSlots gpu_slots_;
@@ -168,8 +171,8 @@ class UcxWorker {
   ReceiveBudget budget_;
   UcxWorkerHandle worker_;
   std::unique_ptr<Detour> detour_;  ///< once it was needed
+  Status no_detour_;                ///< why it could not be made
   std::vector<std::byte> address_;
-  std::map<std::vector<std::byte>, std::unique_ptr<Endpoint>> endpoints_;
   EarlyArrivals early_;
   std::unordered_map<std::uint64_t, UcxTransport*> transports_;
   std::vector<UcxChannel*> telling_;
