@@ -226,7 +226,8 @@ std::vector<ConfigRow> gpu_rows() {
        true, [](Config& c, View v) { return set_named(kBools, c.cuda_ipc, v); },
        [](const Config& c) { return get_named(kBools, c.cuda_ipc); }},
       {"net_gpu_memory", "off|auto|on", "auto",
-       "between nodes, chunks that only a GPU writes or reads lie in its memory, up to MPIX_LAYOUT_NET_STAGING "
+       "between nodes, chunks that only a GPU writes or reads lie in its memory, up to "
+       "MPIX_LAYOUT_NET_STAGING "
        "bytes each way, where UCX 1.21 or newer handles such memory; auto: if a network device reaches it",
        false, [](Config& c, View v) { return set_named(kChoices, c.net_gpu_memory, v); },
        [](const Config& c) { return get_named(kChoices, c.net_gpu_memory); }},
