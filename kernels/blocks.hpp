@@ -27,7 +27,7 @@ enum class Form : std::int32_t {
 struct GpuOffsets {
   const std::int64_t* offsets;  ///< for kernels to follow
   std::uint64_t alignment;      ///< a power of two that divides all offsets, or 0 where all of them are 0
-  std::int32_t ordinal;         ///< of the GPU
+  std::uint64_t gpu;            ///< whose kernels find them, by a number above 0
 };
 
 /// Blocks of a buffer in listing order: `nruns` contiguous runs, `bytes` bytes in all. A view: the arrays

@@ -178,8 +178,8 @@ class Gpus : public memory::GpuMemory {
   /// What `address` is. Makes no context and does not initialise the driver: where the application has not,
   /// all memory is the host's.
   virtual Facts look(const void* address) noexcept = 0;
-  /// Whether kernels on `ordinal` can use memory of these facts.
-  virtual bool reaches(int ordinal, const Facts& facts) noexcept = 0;
+  /// Of the queue for memory of these facts: Queue::number(). Throws Error.
+  virtual std::uint64_t number_of(const Facts& facts) = 0;
   /// A queue on the GPU of `facts`, in the context that its memory belongs to. Throws Error.
   virtual std::unique_ptr<Queue> make_queue(const Facts& facts) = 0;
 
@@ -194,9 +194,10 @@ class Gpus : public memory::GpuMemory {
 
   /// The allocation around `address` for other processes; none where it cannot be exported.
   virtual std::optional<IpcPlace> export_place(const void* address, const Facts& facts) noexcept = 0;
-  /// Maps memory of another process for the GPU `ordinal`, or finds it among the mappings that are kept.
-  /// Throws Error (peer) with the reason.
-  virtual std::shared_ptr<const Imported> import(int ordinal, const IpcPlace& place) = 0;
+  /// Maps memory of another process for queues of that number, or finds it among the mappings that are kept.
+  /// Throws Error (peer) with the reason; one is that another context on the GPU imports: drivers map a
+  /// process's memory once for each GPU.
+  virtual std::shared_ptr<const Imported> import(std::uint64_t number, const IpcPlace& place) = 0;
   /// A small allocation on `ordinal` with which other processes find out whether import works; none where it
   /// cannot be exported.
   virtual std::optional<IpcPlace> probe(int ordinal) noexcept = 0;

@@ -66,6 +66,7 @@ struct Link {
   std::uint64_t introduced = 0;  ///< the last exchange in which a packet did what announcements do
   bool noted = false;            ///< a note with which the peer tries to import was left
   std::optional<bool> imports;   ///< whether importing the peer's GPU memory works, once that is known
+  std::uint64_t importer = 0;    ///< for queues of this number
 };
 
 }  // namespace mpix::engine

@@ -141,13 +141,13 @@ Buffers Engine::buffers_of(const BoundPlan& bound, const void* sendbuf, void* re
     side.queue = gpu_queues_.queue_for(buffers.send + plan.send_lb, side.facts);
     std::vector<const plan::NodeSend*> routes;
     for (const NodeRoute& route : bound.routes) routes.push_back(&route.send);
-    if (plan.send_layout->gpu() != (side ? side.queue->ordinal() : -1)) plan.send_layout->list_on_host();
+    if (plan.send_layout->gpu() != (side ? side.queue->number() : 0)) plan.send_layout->list_on_host();
     if (side) side.mirror = &bound.mirrors.send(plan, routes, *side.queue);
   }
   if (plan.recv_bytes > 0) {
     GpuSide& side = buffers.recv_gpu;
     side.queue = gpu_queues_.queue_for(buffers.recv + plan.recv_lb, side.facts);
-    if (plan.recv_layout->gpu() != (side ? side.queue->ordinal() : -1)) plan.recv_layout->list_on_host();
+    if (plan.recv_layout->gpu() != (side ? side.queue->number() : 0)) plan.recv_layout->list_on_host();
     if (side) side.mirror = &bound.mirrors.recv(plan, *side.queue);
   }
   return buffers;

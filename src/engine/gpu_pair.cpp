@@ -63,18 +63,20 @@ void PairExchange::leave_note(const Run& run) noexcept {
 bool PairExchange::can_import(const Run& run) noexcept {
   if (!run.config->cuda_ipc || run.recv_gpu.facts.kind != device::Kind::device || !channel().same_node())
     return false;
-  if (link_->imports) return *link_->imports;
+  const std::uint64_t number = run.recv_gpu.queue->number();
+  if (link_->imports && link_->importer == number) return *link_->imports;
   const std::span<const std::byte> note = channel().note();
   device::IpcPlace place;
   if (note.size() != sizeof place) return false;
   std::memcpy(&place, note.data(), sizeof place);
   try {
-    run.context->gpus->import(run.recv_gpu.facts.ordinal, place);
+    run.context->gpus->import(number, place);
     link_->imports = true;
   } catch (const std::exception& error) {
     log::info("GPU memory of rank ", peer(), " comes through staging memory: ", error.what());
     link_->imports = false;
   }
+  link_->importer = number;
   return *link_->imports;
 }
 
@@ -247,10 +249,10 @@ bool PairExchange::pull_imported(Run& run, const ChunkView& view) noexcept {
   ImportDescriptor from;
   std::memcpy(&from, view.payload, sizeof from);
   try {
-    const int ordinal = run.recv_gpu.facts.ordinal;
-    if (state->buffer == nullptr) state->buffer = run.context->gpus->import(ordinal, from.buffer);
+    const std::uint64_t number = run.recv_gpu.queue->number();
+    if (state->buffer == nullptr) state->buffer = run.context->gpus->import(number, from.buffer);
     if (state->lists == nullptr && from.has_lists != 0)
-      state->lists = run.context->gpus->import(ordinal, from.lists);
+      state->lists = run.context->gpus->import(number, from.lists);
   } catch (const std::exception&) {
     give_up(run);
     return true;

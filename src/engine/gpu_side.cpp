@@ -11,7 +11,7 @@ constexpr int kLaunches = 2;
 
 const device::Mirror& Mirrors::send(const plan::Plan& plan, std::span<const plan::NodeSend* const> routes,
                                     device::Queue& queue) {
-  std::shared_ptr<const device::Mirror>& mirror = send_[queue.ordinal()];
+  std::shared_ptr<const device::Mirror>& mirror = send_[queue.number()];
   if (mirror != nullptr) return *mirror;
   std::vector<kernels::Blocks> unique;
   unique.reserve(routes.size());
@@ -25,7 +25,7 @@ const device::Mirror& Mirrors::send(const plan::Plan& plan, std::span<const plan
 }
 
 const device::Mirror& Mirrors::recv(const plan::Plan& plan, device::Queue& queue) {
-  std::shared_ptr<const device::Mirror>& mirror = recv_[queue.ordinal()];
+  std::shared_ptr<const device::Mirror>& mirror = recv_[queue.number()];
   if (mirror != nullptr) return *mirror;
   std::vector<const kernels::Blocks*> blocks;
   for (const plan::Pair& pair : plan.pairs) blocks.push_back(pair.recv);
@@ -36,15 +36,15 @@ const device::Mirror& Mirrors::recv(const plan::Plan& plan, device::Queue& queue
 
 std::int64_t Mirrors::memory() const noexcept {
   std::int64_t bytes = 0;
-  for (const ByOrdinal* const side : {&send_, &recv_})
-    for (const auto& [ordinal, mirror] : *side) bytes += mirror->memory();
+  for (const ByNumber* const side : {&send_, &recv_})
+    for (const auto& [number, mirror] : *side) bytes += mirror->memory();
   return bytes;
 }
 
 device::Queue* GpuQueues::queue_for(const std::byte* address, device::Facts& facts) {
   facts = gpus_->look(address);
   if (!facts.needs_gpu()) return nullptr;
-  std::unique_ptr<device::Queue>& queue = queues_[facts.ordinal];
+  std::unique_ptr<device::Queue>& queue = queues_[gpus_->number_of(facts)];
   if (queue == nullptr) queue = gpus_->make_queue(facts);
   if (!queue->error().ok()) throw Error(queue->error().code(), std::string(queue->error().message()));
   return queue.get();
@@ -52,7 +52,7 @@ device::Queue* GpuQueues::queue_for(const std::byte* address, device::Facts& fac
 
 bool GpuQueues::progress() noexcept {
   bool happened = false;
-  for (const auto& [ordinal, queue] : queues_) {
+  for (const auto& [number, queue] : queues_) {
     happened |= queue->progress();
     if (queue->collected() && queue->under_way() < kLaunches) queue->flush();
   }
@@ -61,7 +61,7 @@ bool GpuQueues::progress() noexcept {
 
 device::QueueTraffic GpuQueues::traffic() const noexcept {
   device::QueueTraffic sum;
-  for (const auto& [ordinal, queue] : queues_) {
+  for (const auto& [number, queue] : queues_) {
     sum.launches += queue->traffic().launches;
     sum.bounced += queue->traffic().bounced;
   }

@@ -52,8 +52,8 @@ class Mirrors {
   std::int64_t memory() const noexcept;
 
  private:
-  using ByOrdinal = std::map<int, std::shared_ptr<const device::Mirror>>;
-  ByOrdinal send_, recv_;
+  using ByNumber = std::map<std::uint64_t, std::shared_ptr<const device::Mirror>>;  // of queues
+  ByNumber send_, recv_;
 };
 
 /// The queues of one engine, made as they are needed.
@@ -73,7 +73,7 @@ class GpuQueues {
 
  private:
   device::Gpus* gpus_;
-  std::map<int, std::unique_ptr<device::Queue>> queues_;
+  std::map<std::uint64_t, std::unique_ptr<device::Queue>> queues_;  // by number
 };
 
 }  // namespace mpix::engine

@@ -18,9 +18,9 @@ namespace mpix {
 // clang-format off
 #define MPIX_CUDA_NEEDED(DO) \
   DO(cuGetErrorName) DO(cuGetErrorString) DO(cuDriverGetVersion) \
-  DO(cuDeviceGetCount) DO(cuDeviceGet) DO(cuDeviceGetName) DO(cuDeviceGetAttribute) DO(cuDeviceCanAccessPeer) \
-  DO(cuDevicePrimaryCtxRetain) DO(cuDevicePrimaryCtxRelease) \
-  DO(cuCtxPushCurrent) DO(cuCtxPopCurrent) DO(cuCtxGetCurrent) DO(cuCtxGetDevice) DO(cuCtxEnablePeerAccess) \
+  DO(cuDeviceGetCount) DO(cuDeviceGet) DO(cuDeviceGetName) DO(cuDeviceGetAttribute) \
+  DO(cuDevicePrimaryCtxRetain) DO(cuDevicePrimaryCtxRelease) DO(cuDevicePrimaryCtxGetState) \
+  DO(cuCtxPushCurrent) DO(cuCtxPopCurrent) DO(cuCtxGetCurrent) DO(cuCtxGetDevice) \
   DO(cuModuleLoadData) DO(cuModuleUnload) DO(cuModuleGetFunction) DO(cuLaunchKernel) \
   DO(cuMemAlloc) DO(cuMemFree) DO(cuMemHostAlloc) DO(cuMemFreeHost) \
   DO(cuMemcpyAsync) DO(cuMemcpyHtoDAsync) DO(cuMemcpyDtoHAsync) \

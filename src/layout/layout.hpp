@@ -60,8 +60,8 @@ class Layout {
   /// Distinct for every layout of this process, never reused.
   std::uint64_t serial() const noexcept { return serial_; }
 
-  /// The GPU that has the lists; -1 where none has.
-  int gpu() const noexcept { return gpu_list_ ? gpu_list_->offsets.ordinal : -1; }
+  /// The number of the GPU that has the lists; 0 where none has.
+  std::uint64_t gpu() const noexcept { return gpu_list_ ? gpu_list_->offsets.gpu : 0; }
   /// Whether Blocks::offsets can be used.
   bool listed_on_host() const noexcept { return listed_on_host_.load(std::memory_order_acquire); }
   /// Makes that so. Thread-safe. Throws Error where the lists cannot be copied.

@@ -113,9 +113,10 @@ CUresult allocate(CUdeviceptr* result, std::size_t bytes, CUcontext context, boo
   return CUDA_SUCCESS;
 }
 
-/// Whether kernels of the context may use an allocation.
+/// Whether kernels of the context may use an allocation: not another context's, be it on the same GPU.
 bool reaches(CUcontext context, const Allocation& allocation) {
-  if (allocation.kind != Kind::device || allocation.ordinal == context->ordinal) return true;
+  if (allocation.kind != Kind::device || allocation.context == context) return true;
+  if (allocation.context == nullptr) return allocation.ordinal == context->ordinal;  // of a pool
   return context->peers.contains(allocation.context);
 }
 

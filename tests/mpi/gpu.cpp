@@ -66,7 +66,8 @@ int ranks_here(const Case& t) {
 MPI_TEST(every_pair_of_memory_kinds, {.sizes = {1, 2, 3}}) {
   need_gpu();
   const std::vector<MemoryKind> kinds = {MemoryKind::ordinary, MemoryKind::mapped,  MemoryKind::device,
-                                         MemoryKind::pooled,   MemoryKind::managed, MemoryKind::pinned};
+                                         MemoryKind::pooled,   MemoryKind::managed, MemoryKind::pinned,
+                                         MemoryKind::elsewhere};
   for (const std::int64_t most : {100, 40000, 1500000})
     for (const MemoryKind send : kinds)
       for (const MemoryKind recv : kinds) {
@@ -77,6 +78,24 @@ MPI_TEST(every_pair_of_memory_kinds, {.sizes = {1, 2, 3}}) {
                                  t.comm));
         data.verify("memory kinds");
       }
+}
+
+/// What a destroyed context had is gone for the library too, and the next one is a new one.
+MPI_TEST(contexts_come_and_go, {.sizes = {1, 2, 3}}) {
+  need_gpu();
+  for (int round = 0; round < 4; ++round) {
+    for (const MemoryKind send : {MemoryKind::elsewhere, MemoryKind::device}) {
+      const Layouts layouts =
+          random_layouts(t.comm, t.shared.bits(), t.own, {.unit = 20, .most = 300000}, false);
+      Data data(t.comm, t.own, layouts, InPlace::no, send, MemoryKind::elsewhere);
+      for (int again = 0; again < 2; ++again) {
+        OK(MPIX_Alltoallv_layout(data.sendbuf(), layouts.send.layout(), data.recvbuf(), layouts.recv.layout(),
+                                 t.comm));
+        data.verify("contexts");
+      }
+    }
+    gpu::drop_other_context();
+  }
 }
 
 /// Inside a node GPUs read each other's memory; kernels do not become more with more rows.

@@ -275,7 +275,7 @@ std::optional<device::IpcPlace> FakeGpus::export_place(const void* address, cons
   return place;
 }
 
-std::shared_ptr<const device::Imported> FakeGpus::import(int, const device::IpcPlace& place) {
+std::shared_ptr<const device::Imported> FakeGpus::import(std::uint64_t, const device::IpcPlace& place) {
   if (faults_.no_import) throw Error(Code::peer, "injected: nothing can be imported");
   return std::make_shared<FakeImported>(place.base + static_cast<std::uint64_t>(place.offset));
 }

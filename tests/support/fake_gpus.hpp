@@ -41,7 +41,9 @@ class FakeGpus final : public device::Gpus {
     read(to, from, bytes, {});
   }
   device::Facts look(const void* address) noexcept override;
-  bool reaches(int ordinal, const device::Facts& facts) noexcept override { return facts.ordinal == ordinal; }
+  std::uint64_t number_of(const device::Facts& facts) override {
+    return static_cast<std::uint64_t>(facts.ordinal) + 1;
+  }
   std::unique_ptr<device::Queue> make_queue(const device::Facts& facts) override;
   void read(void* to, const void* from, std::size_t bytes, const device::Facts&) override {
     std::copy_n(bytes_at(reinterpret_cast<std::uintptr_t>(from)), bytes, static_cast<std::byte*>(to));
@@ -52,7 +54,8 @@ class FakeGpus final : public device::Gpus {
   }
   std::optional<device::IpcPlace> export_place(const void* address,
                                                const device::Facts& facts) noexcept override;
-  std::shared_ptr<const device::Imported> import(int ordinal, const device::IpcPlace& place) override;
+  std::shared_ptr<const device::Imported> import(std::uint64_t number,
+                                                 const device::IpcPlace& place) override;
   std::optional<device::IpcPlace> probe(int ordinal) noexcept override;
   std::unique_ptr<device::Mark> mark(void* stream) override;
   std::unique_ptr<device::Hold> hold(void* stream) override;

@@ -22,7 +22,7 @@ namespace {
 #define MPIX_TEST_CUDA(DO) \
   DO(cuInit) DO(cuDeviceGet) DO(cuDeviceGetCount) DO(cuDevicePrimaryCtxRetain) DO(cuCtxSetCurrent) DO(cuCtxGetCurrent) \
   DO(cuMemAlloc) DO(cuMemFree) DO(cuMemAllocManaged) DO(cuMemHostAlloc) DO(cuMemFreeHost) \
-  DO(cuMemAllocAsync) DO(cuMemFreeAsync) DO(cuMemcpy) DO(cuMemcpyAsync) \
+  DO(cuCtxCreate) DO(cuCtxDestroy) DO(cuPointerGetAttribute) DO(cuMemAllocAsync) DO(cuMemFreeAsync) DO(cuMemcpy) DO(cuMemcpyAsync) \
   DO(cuStreamCreate) DO(cuStreamDestroy) DO(cuStreamQuery) DO(cuStreamSynchronize)
 // clang-format on
 #define MPIX_TEST_NAME_OF(name) #name
@@ -67,6 +67,27 @@ const Driver& driver() {
   return loaded;
 }
 
+CUcontext other_context = nullptr;
+
+/// The same with the other context.
+const Driver& driver_elsewhere() {
+  const Driver& cuda = driver();
+  if (other_context == nullptr)
+    must(cuda.cuCtxCreate(&other_context, nullptr, 0, 0), "cuCtxCreate");  // current from now on
+  must(cuda.cuCtxSetCurrent(other_context), "cuCtxSetCurrent");
+  return cuda;
+}
+
+/// The same with the context that memory belongs to, if it belongs to one.
+const Driver& driver_of(const void* memory) {
+  const Driver& cuda = driver();
+  CUcontext context = nullptr;
+  const CUresult known = cuda.cuPointerGetAttribute(&context, CU_POINTER_ATTRIBUTE_CONTEXT,
+                                                    reinterpret_cast<CUdeviceptr>(memory));
+  if (known == CUDA_SUCCESS && context != nullptr) must(cuda.cuCtxSetCurrent(context), "cuCtxSetCurrent");
+  return cuda;
+}
+
 CUdeviceptr address(const void* memory) {
   return reinterpret_cast<CUdeviceptr>(memory);
 }
@@ -97,6 +118,10 @@ void* allocate(Memory kind, std::size_t bytes) {
       must(cuda.cuMemAllocAsync(&made, bytes, nullptr), "cuMemAllocAsync");
       must(cuda.cuStreamSynchronize(nullptr), "cuStreamSynchronize");
       break;
+    case Memory::elsewhere:
+      must(driver_elsewhere().cuMemAlloc(&made, bytes), "cuMemAlloc");
+      must(cuda.cuCtxSetCurrent(cuda.context), "cuCtxSetCurrent");
+      break;
     case Memory::pinned:
       must(cuda.cuMemHostAlloc(&host, bytes, CU_MEMHOSTALLOC_PORTABLE), "cuMemHostAlloc");
       return host;
@@ -112,17 +137,25 @@ void release(Memory kind, void* memory) {
     must(cuda.cuMemFreeAsync(address(memory), nullptr), "cuMemFreeAsync");
     must(cuda.cuStreamSynchronize(nullptr), "cuStreamSynchronize");
   } else {
-    must(cuda.cuMemFree(address(memory)), "cuMemFree");
+    must(driver_of(memory).cuMemFree(address(memory)), "cuMemFree");
+    must(cuda.cuCtxSetCurrent(cuda.context), "cuCtxSetCurrent");
   }
 }
 
 void upload(void* to, const void* from, std::size_t bytes) {
-  must(driver().cuMemcpy(address(to), address(from), bytes), "cuMemcpy");
-  must(driver().cuStreamSynchronize(nullptr), "cuStreamSynchronize");
+  must(driver_of(to).cuMemcpy(address(to), address(from), bytes), "cuMemcpy");
+  must(driver_of(to).cuStreamSynchronize(nullptr), "cuStreamSynchronize");
+  driver();
 }
 
 void download(void* to, const void* from, std::size_t bytes) {
-  must(driver().cuMemcpy(address(to), address(from), bytes), "cuMemcpy");
+  must(driver_of(from).cuMemcpy(address(to), address(from), bytes), "cuMemcpy");
+  driver();
+}
+
+void drop_other_context() {
+  if (other_context != nullptr) must(driver().cuCtxDestroy(other_context), "cuCtxDestroy");
+  other_context = nullptr;
 }
 
 Stream::Stream() {
@@ -168,6 +201,7 @@ void* allocate(Memory, std::size_t) {
 void release(Memory, void*) {}
 void upload(void*, const void*, std::size_t) {}
 void download(void*, const void*, std::size_t) {}
+void drop_other_context() {}
 Stream::Stream() {
   throw std::runtime_error("built without CUDA");
 }

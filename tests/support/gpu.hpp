@@ -11,7 +11,8 @@
 
 namespace mpix::test::gpu {
 
-enum class Memory { device, managed, pinned, pooled };
+/// `elsewhere`: device memory of another context of the same GPU.
+enum class Memory { device, managed, pinned, pooled, elsewhere };
 
 /// Buffers of a hundred that are to be a GPU's; 0 where there is none.
 int share();
@@ -24,6 +25,9 @@ void release(Memory kind, void* memory);
 /// Copies that are complete on return.
 void upload(void* to, const void* from, std::size_t bytes);
 void download(void* to, const void* from, std::size_t bytes);
+
+/// Destroys the other context, in which no memory may be left; the next allocation makes a new one.
+void drop_other_context();
 
 /// A stream of the application, with operations that take their time.
 class Stream {

@@ -26,6 +26,8 @@ gpu::Memory gpu_memory(MemoryKind kind) {
       return gpu::Memory::pinned;
     case MemoryKind::pooled:
       return gpu::Memory::pooled;
+    case MemoryKind::elsewhere:
+      return gpu::Memory::elsewhere;
     default:
       return gpu::Memory::device;
   }
@@ -33,7 +35,7 @@ gpu::Memory gpu_memory(MemoryKind kind) {
 
 /// Whether the host has to ask for what is there.
 bool is_copied(MemoryKind kind) {
-  return kind == MemoryKind::device || kind == MemoryKind::pooled || kind == MemoryKind::managed;
+  return is_gpu(kind) && kind != MemoryKind::pinned;
 }
 
 void* allocate(MemoryKind kind, std::size_t size) {
@@ -52,7 +54,7 @@ void* allocate(MemoryKind kind, std::size_t size) {
 
 MemoryKind random_kind(Rng& rng) {
   if (gpu::share() > 0 && rng.chance(gpu::share())) {
-    if (rng.chance(70)) return MemoryKind::device;
+    if (rng.chance(70)) return rng.chance(90) ? MemoryKind::device : MemoryKind::elsewhere;
     return rng.chance(40) ? MemoryKind::managed : rng.chance(50) ? MemoryKind::pinned : MemoryKind::pooled;
   }
   if (rng.chance(40)) return MemoryKind::ordinary;
@@ -75,6 +77,8 @@ const char* name_of(MemoryKind kind) {
       return "managed";
     case MemoryKind::pinned:
       return "pinned";
+    case MemoryKind::elsewhere:
+      return "device, another context";
   }
   return "?";
 }

@@ -13,13 +13,14 @@
 namespace mpix::test {
 
 enum class MemoryKind {
-  ordinary,  ///< malloc
-  mapped,    ///< MPIX_Layout_mem_alloc, from the very start of the allocation, without a guard before
-  inside,    ///< MPIX_Layout_mem_alloc, somewhere in the middle of the allocation
-  device,    ///< a GPU's
-  pooled,    ///< a GPU's, from a memory pool
-  managed,   ///< migrates between host and GPU
-  pinned,    ///< the host's, which GPUs can use
+  ordinary,   ///< malloc
+  mapped,     ///< MPIX_Layout_mem_alloc, from the very start of the allocation, without a guard before
+  inside,     ///< MPIX_Layout_mem_alloc, somewhere in the middle of the allocation
+  device,     ///< a GPU's
+  pooled,     ///< a GPU's, from a memory pool
+  managed,    ///< migrates between host and GPU
+  pinned,     ///< the host's, which GPUs can use
+  elsewhere,  ///< a GPU's, of another context
 };
 
 /// As many as gpu::share() says are a GPU's.

@@ -246,45 +246,5 @@ TEST_F(DeviceDrivers, WithoutMemoryOperationsHoldStreamsByHostFunctions) {
   EXPECT_EQ(test::end_of(child), 0);
 }
 
-/// Memory on a second GPU, with a queue there.
-void between_gpus(bool reach) {
-  set("EMULATED_CUDA_DEVICES", "2");
-  if (!reach) set("EMULATED_CUDA_NO_PEER", "1");
-  Application& app = application();
-  const Rows rows;
-  const Memory memory(Kind::device, kRuns * kStride);
-  memory.write(Rows::content());
-  app.start(1);
-  const Memory other(Kind::device, kRuns * kStride);
-  other.write(std::vector<std::byte>(other.bytes()));
-  memory::Regions regions;
-  const auto gpus = find(regions);
-  const Facts facts = gpus->look(memory.data()), others = gpus->look(other.data());
-  EXPECT_EQ(facts.ordinal, 0);
-  EXPECT_EQ(others.ordinal, 1);
-  const auto queue = gpus->make_queue(others);
-  EXPECT_EQ(queue->ordinal(), 1);
-  EXPECT_TRUE(gpus->reaches(1, others));
-  for (int again = 0; again < 2; ++again) EXPECT_EQ(gpus->reaches(1, facts), reach);
-  if (!reach) return;
-  const auto mirror = rows.mirror(*queue);
-  EXPECT_TRUE(
-      queue->copy(side_of(other.data(), *mirror), side_of(memory.data(), *mirror), rows.blocks.bytes));
-  queue->wait();
-  EXPECT_TRUE(queue->error().ok()) << queue->error().message();
-  const std::vector<std::byte> copied = other.read(), content = Rows::content();
-  for (const std::int64_t offset : rows.offsets)
-    EXPECT_TRUE(
-        std::equal(copied.begin() + offset, copied.begin() + offset + kRun, content.begin() + offset));
-}
-
-TEST_F(DeviceDrivers, LetGpusReachEachOther) {
-  EXPECT_TRUE(test::alone([] { between_gpus(true); }));
-}
-
-TEST_F(DeviceDrivers, ThatKeepGpusApart) {
-  EXPECT_TRUE(test::alone([] { between_gpus(false); }));
-}
-
 }  // namespace
 }  // namespace mpix::device::testing

@@ -130,9 +130,9 @@ TEST(DeviceIpc, CopiesByTheListsOfTheOtherProcess) {
   };
   const auto user = [](Channel& channel) {
     Process self;
-    const auto lists = self.gpus->import(0, channel.receive<IpcPlace>());
+    const auto lists = self.gpus->import(number_of_gpu(*self.gpus), channel.receive<IpcPlace>());
     const auto blocks = channel.receive<BlocksPlace>();
-    const auto base = self.gpus->import(0, channel.receive<IpcPlace>());
+    const auto base = self.gpus->import(number_of_gpu(*self.gpus), channel.receive<IpcPlace>());
     self.memory.write(pattern(static_cast<std::size_t>(blocks.blocks.bytes), 9));
     Side to, from;
     to.base = base->data();
@@ -167,8 +167,8 @@ TEST(DeviceIpc, NoticesMemoryThatWasFreedAndAllocatedAgain) {
     for (int round = 0; round < kRounds; ++round) {
       const auto place = channel.receive<IpcPlace>();
       {
-        const auto imported = self.gpus->import(0, place);
-        EXPECT_EQ(self.gpus->import(0, place)->data(), imported->data());
+        const auto imported = self.gpus->import(number_of_gpu(*self.gpus), place);
+        EXPECT_EQ(self.gpus->import(number_of_gpu(*self.gpus), place)->data(), imported->data());
         EXPECT_TRUE(read(*self.queue, imported->data(), kBytes) == pattern(kBytes, round)) << round;
       }
       channel.send(0);
@@ -197,7 +197,8 @@ TEST(DeviceIpc, ManyAllocations) {
     for (int i = 0; i < kMany; ++i) places.push_back(channel.receive<IpcPlace>());
     for (int again = 0; again < 2; ++again)
       for (int i = 0; i < kMany; ++i) {
-        const auto imported = self.gpus->import(0, places[static_cast<std::size_t>(i)]);
+        const auto imported =
+            self.gpus->import(number_of_gpu(*self.gpus), places[static_cast<std::size_t>(i)]);
         EXPECT_TRUE(read(*self.queue, imported->data() - 100, kBytes) == pattern(kBytes, i)) << i;
       }
     channel.send(0);
@@ -216,10 +217,10 @@ TEST(DeviceIpc, ProbesTellWhetherMemoryCanBeMapped) {
   const auto user = [](Channel& channel) {
     Process self;
     auto probe = channel.receive<IpcPlace>();
-    EXPECT_NE(self.gpus->import(0, probe)->data(), nullptr);
+    EXPECT_NE(self.gpus->import(number_of_gpu(*self.gpus), probe)->data(), nullptr);
     probe.handle.fill(std::byte{0x5a});
     try {
-      self.gpus->import(0, probe);
+      self.gpus->import(number_of_gpu(*self.gpus), probe);
       ADD_FAILURE() << "nonsense was mapped";
     } catch (const Error& error) {
       EXPECT_EQ(error.status().code(), Code::peer);

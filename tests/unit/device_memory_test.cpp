@@ -61,7 +61,6 @@ TEST_F(DeviceMemory, TellsKindsApart) {
     const Facts inside = gpus->look(memory.data() + 999);
     EXPECT_EQ(inside.kind, kind);
     EXPECT_EQ(inside.buffer, facts.buffer);
-    EXPECT_EQ(gpus->reaches(0, facts), kind != Kind::host);
   }
 }
 
@@ -117,7 +116,7 @@ TEST_F(DeviceMemory, IsFoundInItsOwnProcessWithoutMapping) {
   const Memory memory(Kind::device, 1000);
   const auto place = gpus->export_place(memory.data() + 10, gpus->look(memory.data()));
   ASSERT_TRUE(place);
-  EXPECT_EQ(gpus->import(0, *place)->data(), memory.data() + 10);
+  EXPECT_EQ(gpus->import(number_of_gpu(*gpus), *place)->data(), memory.data() + 10);
 }
 
 TEST_F(DeviceMemory, GivesAProbe) {
@@ -130,7 +129,7 @@ TEST_F(DeviceMemory, GivesAProbe) {
 TEST_F(DeviceMemory, OfAGpuThatIsNotThere) {
   const Facts facts{Kind::device, 1000, 0};
   EXPECT_THROW(gpus->make_queue(facts), Error);
-  EXPECT_FALSE(gpus->reaches(0, facts));
+  EXPECT_THROW(gpus->number_of(facts), Error);
 }
 
 TEST_F(DeviceMemory, IsDescribed) {

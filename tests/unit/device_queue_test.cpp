@@ -209,7 +209,7 @@ TEST_F(DeviceQueue, MakesOffsetsOfIndices) {
       const auto alignment = static_cast<std::int64_t>(place.alignment);
       EXPECT_EQ(alignment > 0 ? offsets[i] % alignment : offsets[i], 0);
     }
-    EXPECT_EQ(place.ordinal, queue->ordinal());
+    EXPECT_EQ(place.gpu, queue->number());
     EXPECT_EQ(lists.made->least(), *std::min_element(lists.indices.begin(), lists.indices.end()));
     EXPECT_EQ(lists.made->most(), *std::max_element(lists.indices.begin(), lists.indices.end()));
   }

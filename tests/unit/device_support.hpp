@@ -93,6 +93,14 @@ class Application {
   void* library_ = nullptr;
 };
 
+/// Of the queues for memory of the first GPU.
+inline std::uint64_t number_of_gpu(Gpus& gpus) {
+  Facts facts;
+  facts.kind = Kind::device;
+  facts.ordinal = 0;
+  return gpus.number_of(facts);
+}
+
 /// Started once for the program.
 inline Application& application() {
   static const std::unique_ptr<Application> started = [] {

@@ -30,6 +30,26 @@ CudaContextPointer Contexts::get(CUcontext handle, int ordinal) {
 
 CudaContextPointer Contexts::of(int ordinal) {
   const std::lock_guard guard(mutex_);
+  return first(ordinal);
+}
+
+CudaContextPointer Contexts::importer(int ordinal) {
+  const std::lock_guard guard(mutex_);
+  CudaContextPointer& importer = importers_[ordinal];
+  if (importer != nullptr && importer->alive()) return importer;
+  CUdevice device = 0;
+  unsigned flags = 0;
+  int active = 0;
+  cuda_check(*driver_, driver_->cuDeviceGet(&device, ordinal), "cuDeviceGet");
+  cuda_check(*driver_, driver_->cuDevicePrimaryCtxGetState(device, &flags, &active),
+             "cuDevicePrimaryCtxGetState");
+  if (active == 0) return importer = first(ordinal);
+  const CudaContextPointer primary = CudaContext::primary(driver_, ordinal);
+  const Entry* const known = find(primary->get());
+  return importer = known != nullptr ? known->context : add(primary);
+}
+
+CudaContextPointer Contexts::first(int ordinal) {
   for (const Entry& entry : entries_)
     if (entry.context->ordinal() == ordinal && entry.context->alive()) return entry.context;
   return add(CudaContext::primary(driver_, ordinal));

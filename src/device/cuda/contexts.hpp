@@ -2,6 +2,7 @@
 /// The contexts in which this library works, with its kernel loaded where it is needed.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -28,6 +29,9 @@ class Contexts {
   CudaContextPointer get(CUcontext handle, int ordinal);
   /// The context of that number, which has to live.
   CudaContextPointer numbered(std::uint64_t number);
+  /// The context that maps memory of other processes on `ordinal`, the same as long as it lives: the primary
+  /// one where the application uses that, else of().
+  CudaContextPointer importer(int ordinal);
   /// The context on `ordinal` that was used first, or else the primary one.
   CudaContextPointer of(int ordinal);
   /// The context that `stream` of the application belongs to; its current one for a default stream.
@@ -44,10 +48,12 @@ class Contexts {
   /// The entry of a context that lives, others forgotten.
   Entry* find(CUcontext handle);
   CudaContextPointer add(CudaContextPointer context);
+  CudaContextPointer first(int ordinal);
 
   std::shared_ptr<const CudaDriver> driver_;
   std::mutex mutex_;
   std::vector<Entry> entries_;
+  std::map<int, CudaContextPointer> importers_;
 };
 
 }  // namespace mpix::device::cuda

@@ -17,13 +17,15 @@ namespace {
 
 class CudaOffsets : public Offsets {
  public:
-  CudaOffsets(std::shared_ptr<Shared> shared, SetUp::Made made, int ordinal) noexcept
-      : shared_(std::move(shared)), made_(std::move(made)), ordinal_(ordinal) {}
+  CudaOffsets(std::shared_ptr<Shared> shared, SetUp::Made made) noexcept
+      : shared_(std::move(shared)), made_(std::move(made)) {}
   CudaOffsets(const CudaOffsets&) = delete;
   CudaOffsets& operator=(const CudaOffsets&) = delete;
   ~CudaOffsets() override { shared_->set_up.dispose(std::move(made_.memory)); }
 
-  kernels::GpuOffsets place() const noexcept override { return {data(), made_.alignment, ordinal_}; }
+  kernels::GpuOffsets place() const noexcept override {
+    return {data(), made_.alignment, made_.memory.context()->number()};
+  }
   std::int64_t least() const noexcept override { return made_.least; }
   std::int64_t most() const noexcept override { return made_.most; }
   void read(std::span<std::int64_t> to) const override {
@@ -37,7 +39,6 @@ class CudaOffsets : public Offsets {
 
   std::shared_ptr<Shared> shared_;
   SetUp::Made made_;
-  int ordinal_;
 };
 
 class CudaGpus : public Gpus {
@@ -49,7 +50,7 @@ class CudaGpus : public Gpus {
     shared_->set_up.read(shared_->contexts.numbered(gpu), to, from, bytes);
   }
   Facts look(const void* address) noexcept override { return shared_->memory.look(address).facts; }
-  bool reaches(int ordinal, const Facts& facts) noexcept override;
+  std::uint64_t number_of(const Facts& facts) override { return context_of(facts)->number(); }
   std::unique_ptr<Queue> make_queue(const Facts& facts) override;
   void read(void* to, const void* from, std::size_t bytes, const Facts& facts) override {
     shared_->set_up.read(context_of(facts), to, from, bytes);
@@ -57,9 +58,7 @@ class CudaGpus : public Gpus {
   std::shared_ptr<const Offsets> make_offsets(const std::int64_t* indices, std::int64_t count,
                                               std::int64_t extent, const Facts& facts) override;
   std::optional<IpcPlace> export_place(const void* address, const Facts& facts) noexcept override;
-  std::shared_ptr<const Imported> import(int ordinal, const IpcPlace& place) override {
-    return shared_->imports.get(ordinal, place);
-  }
+  std::shared_ptr<const Imported> import(std::uint64_t number, const IpcPlace& place) override;
   std::optional<IpcPlace> probe(int ordinal) noexcept override;
   std::unique_ptr<Mark> mark(void* stream) override {
     return make_mark(shared_->contexts, static_cast<CUstream>(stream));
@@ -71,12 +70,9 @@ class CudaGpus : public Gpus {
 
  private:
   CudaContextPointer context_of(const Facts& facts);
-  /// Lets kernels of `ordinal` use memory of another GPU's context. Throws Error.
-  bool enable_peer(int ordinal, const CudaContextPointer& other);
 
   std::shared_ptr<Shared> shared_;
   std::mutex mutex_;
-  std::map<std::pair<CUcontext, CUcontext>, bool> peers_;
   std::map<int, CudaMemory> probes_;
 };
 
@@ -99,38 +95,6 @@ std::shared_ptr<std::byte> CudaGpus::allocate(std::uint64_t gpu, std::size_t byt
   return {owner, reinterpret_cast<std::byte*>(owner->memory.get())};
 }
 
-bool CudaGpus::enable_peer(int ordinal, const CudaContextPointer& other) {
-  const CudaDriver& driver = *shared_->driver;
-  const CudaContextPointer context = shared_->contexts.of(ordinal);
-  const auto [found, added] = peers_.try_emplace({context->get(), other->get()});
-  if (!added) return found->second;
-  CUdevice own = 0, peer = 0;
-  int possible = 0;
-  cuda_check(driver, driver.cuDeviceGet(&own, ordinal), "cuDeviceGet");
-  cuda_check(driver, driver.cuDeviceGet(&peer, other->ordinal()), "cuDeviceGet");
-  cuda_check(driver, driver.cuDeviceCanAccessPeer(&possible, own, peer), "cuDeviceCanAccessPeer");
-  if (possible == 0) return false;
-  const CudaScope scope(*context);
-  cuda_check(driver, scope.result(), "cuCtxPushCurrent");
-  const CUresult result = driver.cuCtxEnablePeerAccess(other->get(), 0);
-  if (result != CUDA_ERROR_PEER_ACCESS_ALREADY_ENABLED) cuda_check(driver, result, "cuCtxEnablePeerAccess");
-  return found->second = true;
-}
-
-bool CudaGpus::reaches(int ordinal, const Facts& facts) noexcept {
-  if (facts.kind != Kind::device) return facts.kind != Kind::host;
-  if (facts.ordinal == ordinal) return true;
-  try {
-    const auto known = shared_->memory.find(facts.buffer);
-    if (known && known->context == nullptr) return false;  // access to pools is granted elsewhere
-    const std::lock_guard guard(mutex_);
-    return enable_peer(ordinal, context_of(facts));
-  } catch (const std::exception& error) {
-    log::debug("GPU ", ordinal, " does not reach memory of GPU ", facts.ordinal, ": ", error.what());
-    return false;
-  }
-}
-
 std::unique_ptr<Queue> CudaGpus::make_queue(const Facts& facts) {
   shared_->disposal->sweep();
   return std::make_unique<CopyQueue>(shared_, context_of(facts));
@@ -140,8 +104,8 @@ std::shared_ptr<const Offsets> CudaGpus::make_offsets(const std::int64_t* indice
                                                       std::int64_t extent, const Facts& facts) {
   shared_->disposal->sweep();
   const CudaContextPointer context = context_of(facts);
-  return std::make_shared<const CudaOffsets>(
-      shared_, shared_->set_up.make_offsets(context, indices, count, extent), facts.ordinal);
+  return std::make_shared<const CudaOffsets>(shared_,
+                                             shared_->set_up.make_offsets(context, indices, count, extent));
 }
 
 std::optional<IpcPlace> CudaGpus::export_place(const void* address, const Facts& facts) noexcept {
@@ -149,11 +113,19 @@ std::optional<IpcPlace> CudaGpus::export_place(const void* address, const Facts&
   return shared_->exports.place(address);
 }
 
+std::shared_ptr<const Imported> CudaGpus::import(std::uint64_t number, const IpcPlace& place) {
+  const int ordinal = shared_->contexts.numbered(number)->ordinal();
+  if (shared_->contexts.importer(ordinal)->number() != number)
+    throw Error(Code::peer, "another context on this GPU maps memory of other processes");
+  return shared_->imports.get(number, place);
+}
+
 std::optional<IpcPlace> CudaGpus::probe(int ordinal) noexcept {
   try {
     const std::lock_guard guard(mutex_);
     CudaMemory& memory = probes_[ordinal];
-    if (memory.get() == 0) memory = allocate_cuda_memory(shared_->contexts.of(ordinal), 1);
+    if (memory.get() == 0 || !memory.context()->alive())
+      memory = allocate_cuda_memory(shared_->contexts.of(ordinal), 1);
     return shared_->exports.place(reinterpret_cast<const void*>(memory.get()));
   } catch (const std::exception& error) {
     log::debug("nothing to probe GPU ", ordinal, " with: ", error.what());

@@ -100,8 +100,8 @@ std::optional<IpcPlace> Exports::place(const void* address) noexcept {
   }
 }
 
-std::shared_ptr<const Imports::Mapping> Imports::open(int ordinal, const IpcPlace& place) {
-  const CudaContextPointer context = contexts_.of(ordinal);
+std::shared_ptr<const Imports::Mapping> Imports::open(std::uint64_t number, const IpcPlace& place) {
+  const CudaContextPointer context = contexts_.numbered(number);
   const CudaDriver& driver = contexts_.driver();
   CUipcMemHandle handle;
   std::memcpy(&handle, place.handle.data(), sizeof handle);
@@ -120,9 +120,9 @@ std::shared_ptr<const Imports::Mapping> Imports::open(int ordinal, const IpcPlac
                                cuda_status(driver, result, "cuIpcOpenMemHandle").message()));
 }
 
-void Imports::drop_stale(int ordinal, const IpcPlace& place) {
+void Imports::drop_stale(std::uint64_t number, const IpcPlace& place) {
   std::erase_if(entries_, [&](const Entry& e) {
-    return e.ordinal == ordinal && e.place.pid == place.pid && overlap(e.place, place);
+    return e.number == number && e.place.pid == place.pid && overlap(e.place, place);
   });
 }
 
@@ -131,7 +131,7 @@ void Imports::drop_unused(std::size_t keep) {
   std::erase_if(entries_, [&](const Entry& e) { return e.mapping.use_count() == 1 && ++unused > keep; });
 }
 
-std::shared_ptr<const Imported> Imports::get(int ordinal, const IpcPlace& place) {
+std::shared_ptr<const Imported> Imports::get(std::uint64_t number, const IpcPlace& place) {
   if (place.pid == static_cast<std::int32_t>(::getpid())) {  // which no driver lets a process map
     auto* const here = reinterpret_cast<std::byte*>(place.base);
     const auto own = exports_.place(here);
@@ -142,11 +142,11 @@ std::shared_ptr<const Imported> Imports::get(int ordinal, const IpcPlace& place)
   try {
     const std::lock_guard guard(mutex_);
     auto found = std::find_if(entries_.begin(), entries_.end(), [&](const Entry& e) {
-      return e.ordinal == ordinal && same_allocation(e.place, place);
+      return e.number == number && same_allocation(e.place, place);
     });
     if (found == entries_.end()) {
-      drop_stale(ordinal, place);
-      entries_.push_front({ordinal, place, open(ordinal, place)});
+      drop_stale(number, place);
+      entries_.push_front({number, place, open(number, place)});
     } else {
       entries_.splice(entries_.begin(), entries_, found);
     }

@@ -38,17 +38,17 @@ class Imports {
   Imports(Contexts& contexts, Exports& exports, std::shared_ptr<Disposal> disposal) noexcept
       : contexts_(contexts), exports_(exports), disposal_(std::move(disposal)) {}
   /// Throws Error (peer).
-  std::shared_ptr<const Imported> get(int ordinal, const IpcPlace& place);
+  std::shared_ptr<const Imported> get(std::uint64_t number, const IpcPlace& place);
 
  private:
   class Mapping;
   struct Entry {
-    int ordinal = -1;
+    std::uint64_t number = 0;
     IpcPlace place;
     std::shared_ptr<const Mapping> mapping;
   };
-  std::shared_ptr<const Mapping> open(int ordinal, const IpcPlace& place);
-  void drop_stale(int ordinal, const IpcPlace& place);
+  std::shared_ptr<const Mapping> open(std::uint64_t number, const IpcPlace& place);
+  void drop_stale(std::uint64_t number, const IpcPlace& place);
   void drop_unused(std::size_t keep);
 
   Contexts& contexts_;

@@ -19,8 +19,8 @@ std::int64_t take(std::size_t& bytes, std::int64_t count) {
   return place;
 }
 
-bool has_list(const kernels::Blocks& blocks, int ordinal) noexcept {
-  return blocks.on_gpu != nullptr && blocks.on_gpu->ordinal == ordinal;
+bool has_list(const kernels::Blocks& blocks, std::uint64_t gpu) noexcept {
+  return blocks.on_gpu != nullptr && blocks.on_gpu->gpu == gpu;
 }
 
 /// Without pointers to lists: another thread may be setting those.
@@ -72,12 +72,12 @@ T* list_at(std::vector<std::byte>& memory, std::int64_t place) {
 
 }  // namespace
 
-HostLists make_lists(std::span<const kernels::Blocks* const> blocks, int ordinal) {
+HostLists make_lists(std::span<const kernels::Blocks* const> blocks, std::uint64_t gpu) {
   HostLists lists;
   lists.places.resize(blocks.size());
   std::vector<std::size_t> of_host, of_gpu;
   for (std::size_t i = 0; i < blocks.size(); ++i)
-    if (blocks[i] != nullptr) (has_list(*blocks[i], ordinal) ? of_gpu : of_host).push_back(i);
+    if (blocks[i] != nullptr) (has_list(*blocks[i], gpu) ? of_gpu : of_host).push_back(i);
   for (const std::size_t i : of_host) lists.places[i] = place_of(*blocks[i], lists.bytes);
   lists.memory.resize(lists.bytes);
   for (const std::size_t i : of_host) {

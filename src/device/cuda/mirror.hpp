@@ -14,14 +14,15 @@
 
 namespace mpix::device::cuda {
 
-/// Lists before they are copied to the GPU `ordinal`: those of the host, then those that the GPU has already.
+/// Lists before they are copied to the GPU of number `gpu`: those of the host, then those that the GPU has
+/// already.
 struct HostLists {
   std::vector<BlocksPlace> places;
   std::vector<std::byte> memory;
   std::vector<ListCopy> copies;
   std::size_t bytes = 0;  ///< of all
 };
-HostLists make_lists(std::span<const kernels::Blocks* const> blocks, int ordinal);
+HostLists make_lists(std::span<const kernels::Blocks* const> blocks, std::uint64_t gpu);
 
 class ListMirror : public Mirror {
  public:

@@ -39,7 +39,9 @@ std::byte* Pins::pinned(const CudaContextPointer& context, const memory::Regions
   const std::lock_guard guard(mutex_);
   const auto [found, added] = pins_.try_emplace(region.id);
   Pin& pin = found->second;
-  if (!added) return pin.start;
+  const bool gone = pin.start != nullptr && !pin.registered.context()->alive();  // and the pin with it
+  if (!added && !gone) return pin.start;
+  pin.start = nullptr;
   try {
     CUdeviceptr start = 0;
     pin.registered = register_host(context, region.memory.data(), region.memory.size(), start);

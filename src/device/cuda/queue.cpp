@@ -187,7 +187,7 @@ void CopyQueue::upload(const ListMirror& to, HostLists lists) {
 }
 
 std::shared_ptr<const Mirror> CopyQueue::mirror(std::span<const kernels::Blocks* const> blocks) {
-  HostLists lists = make_lists(blocks, ordinal());
+  HostLists lists = make_lists(blocks, number());
   const std::size_t bytes = lists.bytes;
   CudaMemory memory;
   if (bytes > 0) memory = allocate_cuda_memory(context_, bytes);
