@@ -43,6 +43,10 @@ else
     variant 3 exchange EMULATED_CUDA_FAIL=cuIpcOpenMemHandle EMULATED_CUDA_DELAY_US=2000
     variant 3 gpu EMULATED_CUDA_FAIL=cuStreamWaitValue32 EMULATED_CUDA_DELAY_US=0
     ;;
+  *) # chunks in GPU memory, if the UCX handles that
+    variant 3 plans MPIX_LAYOUT_SHM=off MPIX_LAYOUT_NET_GPU_MEMORY=on
+    variant 3 exchange MPIX_LAYOUT_SHM=off MPIX_LAYOUT_NET_GPU_MEMORY=on
+    ;;
   esac
 fi
 echo "$total_passed passed, $total_failed failed, $total_skipped skipped"
