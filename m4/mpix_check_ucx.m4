@@ -39,6 +39,7 @@ return ucp_am_send_nbx(0, 0, 0, 0, 0, 0, &param) != 0;]])],
   [AC_MSG_RESULT([no])
    AC_MSG_ERROR([UCX (1.13 or newer) was not found. Install it (on Debian: apt-get install libucx-dev),
 or say where it is: --with-ucx=DIR, with DIR/include/ucp/api/ucp.h and DIR/lib/libucp.so])])
+AC_CHECK_DECLS([UCT_MD_FLAG_REG_DMABUF], [], [], [#include <uct/api/uct.h>])
 AC_COMPUTE_INT([mpix_ucx_major], [UCP_API_MAJOR], [#include <ucp/api/ucp.h>], [mpix_ucx_major=0])
 AC_COMPUTE_INT([mpix_ucx_minor], [UCP_API_MINOR], [#include <ucp/api/ucp.h>], [mpix_ucx_minor=0])
 mpix_ucx_version=$mpix_ucx_major.$mpix_ucx_minor

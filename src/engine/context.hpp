@@ -3,7 +3,7 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
+#include <map>
 #include <vector>
 
 #include "base/config.hpp"
@@ -65,8 +65,8 @@ struct Link {
   Turns living;                  ///< may still read chunks
   std::uint64_t introduced = 0;  ///< the last exchange in which a packet did what announcements do
   bool noted = false;            ///< a note with which the peer tries to import was left
-  std::optional<bool> imports;   ///< whether importing the peer's GPU memory works, once that is known
-  std::uint64_t importer = 0;    ///< for queues of this number
+  std::map<std::uint64_t, bool>
+      imports;  ///< by queues' numbers: whether they can import the peer's GPU memory
 };
 
 }  // namespace mpix::engine

@@ -64,20 +64,19 @@ bool PairExchange::can_import(const Run& run) noexcept {
   if (!run.config->cuda_ipc || run.recv_gpu.facts.kind != device::Kind::device || !channel().same_node())
     return false;
   const std::uint64_t number = run.recv_gpu.queue->number();
-  if (link_->imports && link_->importer == number) return *link_->imports;
+  if (const auto known = link_->imports.find(number); known != link_->imports.end()) return known->second;
   const std::span<const std::byte> note = channel().note();
   device::IpcPlace place;
   if (note.size() != sizeof place) return false;
   std::memcpy(&place, note.data(), sizeof place);
   try {
+    bool& works = link_->imports[number];
     run.context->gpus->import(number, place);
-    link_->imports = true;
+    return works = true;
   } catch (const std::exception& error) {
     log::info("GPU memory of rank ", peer(), " comes through staging memory: ", error.what());
-    link_->imports = false;
+    return false;
   }
-  link_->importer = number;
-  return *link_->imports;
 }
 
 /// The send buffer and the lists of its blocks for the peer; none where it cannot import them.

@@ -44,10 +44,12 @@ std::int64_t Mirrors::memory() const noexcept {
 device::Queue* GpuQueues::queue_for(const std::byte* address, device::Facts& facts) {
   facts = gpus_->look(address);
   if (!facts.needs_gpu()) return nullptr;
-  std::unique_ptr<device::Queue>& queue = queues_[gpus_->number_of(facts)];
-  if (queue == nullptr) queue = gpus_->make_queue(facts);
-  if (!queue->error().ok()) throw Error(queue->error().code(), std::string(queue->error().message()));
-  return queue.get();
+  const std::uint64_t number = gpus_->number_of(facts);
+  auto found = queues_.find(number);
+  if (found == queues_.end()) found = queues_.emplace(number, gpus_->make_queue(facts)).first;
+  const Status& error = found->second->error();
+  if (!error.ok()) throw Error(error.code(), std::string(error.message()));
+  return found->second.get();
 }
 
 bool GpuQueues::progress() noexcept {

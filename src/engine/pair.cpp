@@ -152,6 +152,11 @@ bool PairExchange::pull(Run& run) noexcept {
   const ChunkView* const view = channel().chunk(ahead, run.recv_gpu.alone(), run.exchange);
   if (view == nullptr) return false;
   if (view->header.exchange != run.exchange) return ahead == 0 && drop_stale(run, *view);
+  if (view->lost) {
+    run.fail({Code::internal, text("data of rank ", peer(), " cannot be copied from a GPU")});
+    abandon(run);
+    return true;
+  }
   switch (view->header.payload) {
     case Payload::data:
       return run.recv_gpu ? pull_data_gpu(run, *view) : pull_data(run, *view);

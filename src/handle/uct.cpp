@@ -3,9 +3,11 @@
 #include <uct/api/uct.h>
 
 #include <algorithm>
+#include <cstdint>
 #include <memory>
 #include <vector>
 
+#include "config.h"
 #include "handle/ucx.hpp"
 
 namespace mpix {
@@ -33,12 +35,14 @@ Domain open_domain(uct_component_h component, const char* name) {
   return {domain, &uct_md_close};
 }
 
-/// Whether `list`, with commas, names the device; an empty one and "all" name every device.
+/// Whether `list`, with commas, names the device, with its port or without; an empty one and "all" name every
+/// device, and one behind '^' those that it does not name.
 bool names(std::string_view list, std::string_view device) {
+  if (list.starts_with('^')) return !names(list.substr(1), device);
   if (list.empty() || list == "all") return true;
   while (!list.empty()) {
     const std::string_view next = list.substr(0, list.find(','));
-    if (next == device) return true;
+    if (next == device || next == device.substr(0, device.find(':'))) return true;
     list.remove_prefix(std::min(next.size() + 1, list.size()));
   }
   return false;
@@ -56,10 +60,17 @@ bool leads_out(const Domain& domain, std::string_view devices) {
   });
 }
 
+/// Itself, or by the file descriptors (dma-buf) under which drivers of GPUs give their memory out.
 bool registers(const Domain& domain, ucs_memory_type_t type) {
   uct_md_attr_t attributes{};
-  return uct_md_query(domain.get(), &attributes) == UCS_OK && (attributes.cap.flags & UCT_MD_FLAG_REG) != 0 &&
-         (attributes.cap.reg_mem_types >> type & 1) != 0;
+  if (uct_md_query(domain.get(), &attributes) != UCS_OK) return false;
+  std::uint64_t by_descriptor = 0;
+#if HAVE_DECL_UCT_MD_FLAG_REG_DMABUF
+  if (type == UCS_MEMORY_TYPE_CUDA) by_descriptor = UCT_MD_FLAG_REG_DMABUF;
+#endif
+  const bool by_itself = (attributes.cap.reg_mem_types >> type & 1) != 0;
+  return ((attributes.cap.flags & UCT_MD_FLAG_REG) != 0 && by_itself) ||
+         (attributes.cap.flags & by_descriptor) != 0;
 }
 
 }  // namespace

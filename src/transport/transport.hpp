@@ -71,6 +71,7 @@ struct AnnouncementView {
 struct ChunkView {
   Chunk header;
   const std::byte* payload = nullptr;  ///< aligned to 64 bytes inside a node
+  bool lost = false;                   ///< the payload cannot be brought to where it is to be read
 };
 
 /// Who writes or reads a chunk's payload. What it costs the host is measured, what it costs a GPU is not.

@@ -37,6 +37,7 @@ class FakeGpus final : public device::Gpus {
   std::shared_ptr<std::byte> allocate(std::uint64_t, std::size_t) override {
     throw Error(Code::no_memory, "fake GPUs have no memory to give away");
   }
+  bool lives(std::uint64_t) noexcept override { return true; }
   void copy_to_host(std::uint64_t, std::byte* to, const std::byte* from, std::size_t bytes) override {
     read(to, from, bytes, {});
   }

@@ -62,6 +62,12 @@ CudaContextPointer Contexts::numbered(std::uint64_t number) {
   throw Error(Code::internal, "a CUDA context is gone");
 }
 
+bool Contexts::lives(std::uint64_t number) noexcept {
+  const std::lock_guard guard(mutex_);
+  return std::any_of(entries_.begin(), entries_.end(),
+                     [&](const Entry& e) { return e.context->number() == number && e.context->alive(); });
+}
+
 CudaContextPointer Contexts::of_stream(CUstream stream) {
   CUcontext handle = nullptr;
   const bool named = stream != nullptr && stream != CU_STREAM_LEGACY && stream != CU_STREAM_PER_THREAD;
@@ -82,7 +88,9 @@ CudaContextPointer Contexts::of_stream(CUstream stream) {
 Kernels Contexts::kernels(const CudaContextPointer& context) {
   const std::lock_guard guard(mutex_);
   add(context);
-  Entry& entry = *find(context->get());
+  Entry* const found = find(context->get());
+  if (found == nullptr) throw Error(Code::internal, "a CUDA context is gone");
+  Entry& entry = *found;
   if (entry.kernels.copy != nullptr) return entry.kernels;
   CudaModule module = load_cuda_module(context, kernels::device::kernel_image());
   const CudaScope scope(*context);

@@ -29,6 +29,7 @@ class Contexts {
   CudaContextPointer get(CUcontext handle, int ordinal);
   /// The context of that number, which has to live.
   CudaContextPointer numbered(std::uint64_t number);
+  bool lives(std::uint64_t number) noexcept;
   /// The context that maps memory of other processes on `ordinal`, the same as long as it lives: the primary
   /// one where the application uses that, else of().
   CudaContextPointer importer(int ordinal);

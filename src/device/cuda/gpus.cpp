@@ -46,6 +46,7 @@ class CudaGpus : public Gpus {
   explicit CudaGpus(std::shared_ptr<Shared> shared) noexcept : shared_(std::move(shared)) {}
 
   std::shared_ptr<std::byte> allocate(std::uint64_t gpu, std::size_t bytes) override;
+  bool lives(std::uint64_t gpu) noexcept override { return shared_->contexts.lives(gpu); }
   void copy_to_host(std::uint64_t gpu, std::byte* to, const std::byte* from, std::size_t bytes) override {
     shared_->set_up.read(shared_->contexts.numbered(gpu), to, from, bytes);
   }

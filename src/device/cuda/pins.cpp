@@ -49,6 +49,10 @@ std::byte* Pins::pinned(const CudaContextPointer& context, const memory::Regions
     log::debug("pinned ", region.memory.size(), " bytes of staging memory");
   } catch (const Error& error) {
     log::debug("staging memory is not pinned: ", error.what());
+    if (!context->alive()) {  // others may have more luck
+      pins_.erase(found);
+      return nullptr;
+    }
   }
   return pin.start;
 }

@@ -64,6 +64,8 @@ std::byte* CopyQueue::reach(const std::byte* data, std::size_t bytes) noexcept {
 
 std::byte* CopyQueue::take(std::size_t bytes) noexcept {
   Status status;
+  if (!context_->alive()) fail({Code::internal, "the CUDA context of a buffer is gone"});  // and the arena
+  if (!error_.ok()) return nullptr;
   std::byte* const memory = arena_->take(bytes, next(), status);
   if (!status.ok()) fail(std::move(status));
   if (memory == nullptr) flush();  // room comes when launches are done

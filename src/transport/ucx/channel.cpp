@@ -252,14 +252,10 @@ const ChunkView* UcxChannel::chunk(std::size_t ahead, By reader, std::uint64_t e
   if (next.state != ArrivedChunk::State::there) return nullptr;
   const bool elsewhere =
       next.slot != nullptr && next.slot->gpu != By::kNone && (reader.host || reader.gpu != next.slot->gpu);
-  if (elsewhere &&
-      (exchange == 0 ||
-       exchange == next.view.header.exchange)) {  // it came before anybody knew who would read it
-    if (!worker_.bring_to_host(lock, *this, next.slot, next.view.header.payload_bytes)) {
-      stuck_ = true;
-      return nullptr;
-    }
-    next.view.payload = next.slot->room.data();
+  const bool meant = exchange == 0 || exchange == next.view.header.exchange;
+  if (elsewhere && meant && !next.view.lost) {  // it came before anybody knew who would read it
+    next.view.lost = !worker_.bring_to_host(lock, *this, next.slot, next.view.header.payload_bytes);
+    if (!next.view.lost) next.view.payload = next.slot->room.data();
   }
   return &next.view;
 }
@@ -267,7 +263,6 @@ const ChunkView* UcxChannel::chunk(std::size_t ahead, By reader, std::uint64_t e
 void UcxChannel::pop_chunk() noexcept {
   const Lock lock = worker_.lock();
   drop(lock, arrived_chunk(chunks_read_++));
-  stuck_ = false;
   if (!withdrawn_) worker_.budget().popped(demand_);
 }
 
@@ -293,7 +288,6 @@ Status UcxChannel::check_peer() noexcept {
   // connected to this rank and then died, unless it has seen the end of that connection.
   for (int round = 0; endpoint_ == nullptr && round < kRoundsToSeeEnds && worker_.progress(lock); ++round) {
   }
-  if (stuck_) return {Code::internal, text("data of rank ", peer_, " cannot be copied from a GPU")};
   Status status = prepare_endpoint(lock);  // without a connection, nothing would be noticed
   if (!status.ok() && !std::exchange(withdrawn_, true)) worker_.budget().withdraw(demand_);
   return status;

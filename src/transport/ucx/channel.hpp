@@ -94,7 +94,6 @@ class UcxChannel final : public Channel {
   const int peer_;
   Endpoint* endpoint_ = nullptr;
   const char* broken_ = nullptr;  ///< what the peer did wrong
-  bool stuck_ = false;            ///< a chunk does not come from a GPU to the host
   std::uint64_t in_flight_ = 0;   ///< messages that UCX has not sent yet
 
   std::uint64_t announcements_sent_ = 0, announcements_read_ = 0;

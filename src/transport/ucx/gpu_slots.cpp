@@ -25,10 +25,15 @@ std::unique_ptr<GpuSlots::Pools> GpuSlots::make(UcxWorker& worker, std::uint64_t
 }
 
 GpuSlots::Pools* GpuSlots::on(UcxWorker& worker, std::uint64_t gpu) noexcept {
-  if (memory_ == nullptr || gpu == By::kNone) return nullptr;
+  if (memory_ == nullptr || gone_ || gpu == By::kNone) return nullptr;
   try {
     const auto [found, added] = pools_.try_emplace(gpu);
     if (added) found->second = make(worker, gpu);
+    if (found->second != nullptr && !memory_->lives(gpu)) {
+      log::info("chunks between nodes no longer lie in memory of GPUs: a CUDA context is gone");
+      gone_ = true;
+      return nullptr;
+    }
     return found->second.get();
   } catch (const std::exception& error) {
     log::info("chunks between nodes do not lie in memory of a GPU: ", error.what());

@@ -47,6 +47,7 @@ class GpuSlots {
   const UcxContext* context_ = nullptr;
   std::size_t count_ = 0, bytes_ = 0;
   std::map<std::uint64_t, std::unique_ptr<Pools>> pools_;  // null: that GPU has no memory for it
+  bool gone_ = false;  // memory went with its context: UCX may take what comes to lie there for the same
 };
 
 }  // namespace mpix::transport::ucx
