@@ -209,8 +209,7 @@ std::vector<ConfigRow> network_rows() {
        "network devices, as in UCX_NET_DEVICES; of several such lists with semicolons between them, each "
        "rank of a node takes the next, and sends by those of the other lists to ranks that its own do not "
        "reach (UCX from 1.20 on looks for a route); empty: of several fabric ports the nearest, and the "
-       "others "
-       "to ranks that it does not reach, else UCX's own choice",
+       "others to ranks that it does not reach, else UCX's own choice",
        false, [](Config& c, View v) { return set_text(c.net_devices, v); },
        [](const Config& c) { return c.net_devices; }},
   };
@@ -227,8 +226,8 @@ std::vector<ConfigRow> gpu_rows() {
        [](const Config& c) { return get_named(kBools, c.cuda_ipc); }},
       {"net_gpu_memory", "off|auto|on", "auto",
        "between nodes, chunks that only a GPU writes or reads lie in its memory, up to "
-       "MPIX_LAYOUT_NET_STAGING "
-       "bytes each way, where UCX 1.21 or newer handles such memory; auto: if a network device reaches it",
+       "MPIX_LAYOUT_NET_STAGING bytes each way, where UCX 1.21 or newer handles such memory; auto: if a "
+       "network device reaches it",
        false, [](Config& c, View v) { return set_named(kChoices, c.net_gpu_memory, v); },
        [](const Config& c) { return get_named(kChoices, c.net_gpu_memory); }},
       {"cuda_driver", "library", "libcuda.so.1", "the CUDA driver, a library's name or path", false,

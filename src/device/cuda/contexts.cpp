@@ -55,17 +55,21 @@ CudaContextPointer Contexts::first(int ordinal) {
   return add(CudaContext::primary(driver_, ordinal));
 }
 
-CudaContextPointer Contexts::numbered(std::uint64_t number) {
-  const std::lock_guard guard(mutex_);
+CudaContextPointer Contexts::living(std::uint64_t number) const noexcept {
   for (const Entry& entry : entries_)
     if (entry.context->number() == number && entry.context->alive()) return entry.context;
+  return nullptr;
+}
+
+CudaContextPointer Contexts::numbered(std::uint64_t number) {
+  const std::lock_guard guard(mutex_);
+  if (CudaContextPointer context = living(number)) return context;
   throw Error(Code::internal, "a CUDA context is gone");
 }
 
 bool Contexts::lives(std::uint64_t number) noexcept {
   const std::lock_guard guard(mutex_);
-  return std::any_of(entries_.begin(), entries_.end(),
-                     [&](const Entry& e) { return e.context->number() == number && e.context->alive(); });
+  return living(number) != nullptr;
 }
 
 CudaContextPointer Contexts::of_stream(CUstream stream) {

@@ -50,9 +50,11 @@ class Contexts {
   Entry* find(CUcontext handle);
   CudaContextPointer add(CudaContextPointer context);
   CudaContextPointer first(int ordinal);
+  /// Null where none of that number lives.
+  CudaContextPointer living(std::uint64_t number) const noexcept;
 
   std::shared_ptr<const CudaDriver> driver_;
-  std::mutex mutex_;
+  std::mutex mutex_;  // of the following; functions that are private are called with it
   std::vector<Entry> entries_;
   std::map<int, CudaContextPointer> importers_;
 };

@@ -23,7 +23,6 @@ class GpuSlots {
            std::size_t bytes) noexcept
       : memory_(&memory), context_(&context), count_(count), bytes_(bytes) {}
 
-  bool offered() const noexcept { return memory_ != nullptr; }
   /// A slot for a message to be sent by `user`, or for one that it will read. Null where there is none, or
   /// where memory of a GPU would not do.
   Slot* take_to_send(UcxWorker& worker, UcxChannel& owner, By user) noexcept;

@@ -62,8 +62,7 @@ class UcxWorker {
   /// To be given to every rank that may connect. Its length differs between processes.
   std::span<const std::byte> address() const noexcept { return address_; }
   const topology::Devices& devices() const noexcept { return devices_; }
-  /// Whether chunks may lie in memory of GPUs; why not, if not.
-  bool uses_gpu_memory() const noexcept { return gpu_slots_.offered(); }
+  /// Why chunks do not lie in memory of GPUs; empty where they may.
   const std::string& gpu_memory_unused() const noexcept { return gpu_memory_unused_; }
   /// UCX's version and the limits in force, for humans.
   std::string description() const;
