@@ -42,6 +42,17 @@ TEST(Pacer, SlowLinksGetShortChunksAndFewOnTheirWay) {
   EXPECT_GE(pacer.most(), 2 * pacer.chunk());
 }
 
+// Four ranks' part of a short exchange: rates of some ranks only would leave the others with all of the
+// network.
+TEST(Pacer, ShortExchangesTellTheRate) {
+  Pacer pacer(256 << 10);
+  const Pacer::Clock::time_point now = feed(pacer, {}, 400'000, 10ms);
+  EXPECT_NEAR(pacer.rate(), 40e6, 4e6);
+  pacer.idle();
+  feed(pacer, now, 20'000, 50ms);
+  EXPECT_NEAR(pacer.rate(), 40e6, 4e6) << "from too few bytes to tell";
+}
+
 TEST(Pacer, FastLinksGetWhatStagingMemoryHas) {
   Pacer pacer(kSlot);
   feed(pacer, {}, 10'000'000'000, 1000ms);

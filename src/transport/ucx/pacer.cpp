@@ -6,9 +6,11 @@
 namespace mpix::transport::ucx {
 namespace {
 
-/// A rate is that of at least this time and this many chunks.
+/// A rate is that of at least this time, this many chunks and this many bytes. Few, so that of ranks that
+/// share a network, all soon know its rate: who keeps less on its way than others do gets a small part of it.
 constexpr auto kSample = std::chrono::milliseconds(5);
-constexpr std::int64_t kSampleChunks = 4;
+constexpr int kSampleChunks = 4;
+constexpr std::int64_t kSampleBytes = 128 << 10;
 /// Seconds that what is on its way takes to arrive, and those of a chunk. Where the queues are shorter than
 /// that, the rate that is seen rises until they are not, or until the staging memory is used up.
 constexpr double kQueue = 4e-3;
@@ -21,15 +23,13 @@ constexpr double kMemory = 0.95;
 }  // namespace
 
 void Pacer::look(Clock::time_point now) noexcept {
-  if (!sampling_) {
-    sampling_ = true;
-    sampled_ = 0;
-    began_ = now;
-    return;
+  if (sampling_) {
+    if (now - began_ < kSample || sampled_chunks_ < kSampleChunks || sampled_bytes_ < kSampleBytes) return;
+    learn(static_cast<double>(sampled_bytes_) / std::chrono::duration<double>(now - began_).count());
   }
-  if (now - began_ < kSample || sampled_ < kSampleChunks * chunk_) return;
-  learn(static_cast<double>(sampled_) / std::chrono::duration<double>(now - began_).count());
-  sampled_ = 0;
+  sampling_ = true;
+  sampled_chunks_ = 0;
+  sampled_bytes_ = 0;
   began_ = now;
 }
 

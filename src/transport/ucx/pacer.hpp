@@ -22,8 +22,11 @@ class Pacer {
   std::int64_t most() const noexcept { return most_; }
   std::int64_t chunk() const noexcept { return chunk_; }
 
-  /// `bytes` have arrived.
-  void arrived(std::int64_t bytes) noexcept { sampled_ += bytes; }
+  /// A chunk with `bytes` has arrived.
+  void arrived(std::int64_t bytes) noexcept {
+    sampled_bytes_ += bytes;
+    ++sampled_chunks_;
+  }
   /// Nothing is on its way: the rate at which things arrive says nothing about the network.
   void idle() noexcept { sampling_ = false; }
   /// To be called now and then while something is on its way.
@@ -39,7 +42,8 @@ class Pacer {
   std::int64_t chunk_ = largest_;
   double rate_ = 0;
   bool sampling_ = false;
-  std::int64_t sampled_ = 0;
+  int sampled_chunks_ = 0;
+  std::int64_t sampled_bytes_ = 0;
   Clock::time_point began_;
 };
 
