@@ -63,6 +63,7 @@ struct Link {
   Turns meeting;                 ///< have not yet read the peer's
   Turns sending;                 ///< have chunks to send, which the peer takes in their order
   Turns living;                  ///< may still read chunks
+  std::uint64_t announced = 0;   ///< the last exchange that was announced
   std::uint64_t introduced = 0;  ///< the last exchange in which a packet did what announcements do
   bool noted = false;            ///< a note with which the peer tries to import was left
   std::map<std::uint64_t, bool>

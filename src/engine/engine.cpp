@@ -109,7 +109,7 @@ void Engine::log_choice(const BoundPlan& bound) const {
   for (const NodeRoute& route : bound.routes) {
     total += route.send.total_bytes;
     unique += route.send.unique_bytes;
-    aggregated += route.introductions.empty() ? 0 : 1;
+    aggregated += route.aggregated ? 1 : 0;
   }
   log::info(
       unique, " bytes for ", bound.routes.size(), " nodes through forwarders, whose ranks get ", total,

@@ -9,9 +9,6 @@
 namespace mpix::engine {
 namespace {
 
-/// A lane's bytes are cut into at least this many packets, unless they get too short.
-constexpr std::int64_t kPacketsOfLane = 8;
-constexpr std::int64_t kShortestPacket = 16 << 10;
 /// What is not announced yet can be left to others. Announced or left to others is this part of it at a time,
 /// which makes portions shorter towards the end, where they have to be level.
 constexpr std::int64_t kPortionsOfRest = 4;
@@ -63,13 +60,14 @@ bool NodeSender::step(Run& run, const NodeRoute::Lane& lane, Progress& progress)
   }
   if (route_->fits && !introduced() && !run.send_gpu) {
     happened |= send_whole(run, lane, progress);
-  } else if (progress.left > 0 || !introduced()) {
+  } else if (progress.left > 0 || introduces(progress)) {
     happened |= announce(run, lane, progress);
     if (done_) return true;
-    const bool expected = progress.announced > 0 || (!introduced() && expects_introductions_);
+    const bool expected = progress.announced > 0 || (introduces(progress) && expects_introductions_);
     if (expected && lane.turns->is_next(run.exchange)) happened |= push(run, lane, progress);
   }
-  if (progress.left == 0 && introduced() && progress.filling.size() == 0) lane.turns->leave(run.exchange);
+  if (progress.left == 0 && !introduces(progress) && progress.filling.size() == 0)
+    lane.turns->leave(run.exchange);
   return happened;
 }
 
@@ -83,15 +81,18 @@ bool NodeSender::announce(Run& run, const NodeRoute::Lane& lane, Progress& progr
   const std::int64_t rest = progress.left - progress.announced;
   const std::int64_t portion =
       std::min(rest, helped(run) ? std::max(rest / kPortionsOfRest, kShortestPortion) : rest);
-  const std::int64_t introductions = expects_introductions_ ? 0 : std::ssize(introductions_);
+  const bool introducing = introduces(progress) && !expects_introductions_;
+  const std::int64_t introductions = introducing ? std::ssize(introductions_) : 0;
   if (introductions == 0 && (portion == 0 || progress.announced > portion / 2)) return false;
   if (lane.channel->announce_begin() == nullptr) return false;
   transport::Announcement announcement;
   announcement.exchange = run.exchange;
   announcement.send_bytes = portion + introductions * kIntroductionBytes;
-  const Status status = lane.channel->announce_commit(announcement);
   progress.announced += portion;
-  expects_introductions_ = true;
+  expects_introductions_ |= introducing;
+  if (!run.send_gpu && lane.turns->is_next(run.exchange) && push(run, lane, progress, &announcement))
+    return true;
+  const Status status = lane.channel->announce_commit(announcement);
   ++run.traffic.messages;
   return status.ok() || fail(run, status);
 }
@@ -117,25 +118,27 @@ bool NodeSender::send_whole(Run& run, const NodeRoute::Lane& lane, Progress& pro
 /// Writes the next packet, without lists where the forwarder has them.
 Status NodeSender::write(std::span<std::byte> room, Run& run, PacketOrder order, SentList& list,
                          Progress& progress, const PacketSource& source, PacketExtent& extent) noexcept {
-  const bool introduces = !introduced();
+  const bool introducing = introduces(progress);
   // Kept lists have all introductions or none.
-  const bool all_or_none = introductions_.size() == route_->introductions.size() || introduced();
+  const bool all_or_none = !introducing || introductions_.size() == route_->introductions.size();
+  std::span<const PacketDest> none;
+  std::span<const PacketDest>& introductions = introducing ? introductions_ : none;
   order.header.position = progress.position;
   Status status;
   try {
     const std::int64_t known = list.known(progress.position);
-    if (known > 0 && all_or_none && (!introduces || list.introduces())) {
+    if (known > 0 && all_or_none && (!introducing || list.introduces())) {
       order.header.list = list.number();
       order.most = std::min(order.most, known);
-      introductions_ = {};
+      introductions = {};
       status = PacketWriter::write_data(room, order, progress.cursor, source, extent);
     } else {
       if (known == 0 && progress.left > 0 && all_or_none && run.reused)
         order.header.list = list.number_to_keep();
       if (order.header.list != 0) order.most = std::min(order.most, list.unknown(progress.position));
-      status = writer_.write(room, order, progress.cursor, introductions_, source, extent);
+      status = writer_.write(room, order, progress.cursor, introductions, source, extent);
       const bool keeps = order.header.list != 0 && extent.bytes > 0 &&
-                         list.keep(progress.position, extent.bytes, extent.lists, introduces);
+                         list.keep(progress.position, extent.bytes, extent.lists, introducing);
       if (!keeps) keep_no_lists(room);
     }
   } catch (const std::exception& error) {
@@ -148,9 +151,10 @@ Status NodeSender::write(std::span<std::byte> room, Run& run, PacketOrder order,
   return status;
 }
 
-bool NodeSender::push(Run& run, const NodeRoute::Lane& lane, Progress& progress) noexcept {
+/// Sends the next packet, and `with` before it.
+bool NodeSender::push(Run& run, const NodeRoute::Lane& lane, Progress& progress,
+                      const transport::Announcement* with) noexcept {
   if (progress.filling.size() == kFilling) return false;
-  const std::int64_t share = std::max(lane.bytes / kPacketsOfLane, kShortestPacket);
   const std::span<std::byte> room =
       lane.channel->chunk_begin(lane.channel->chunk_limit(), run.send_gpu.with_host());
   if (room.empty()) return false;
@@ -164,8 +168,9 @@ bool NodeSender::push(Run& run, const NodeRoute::Lane& lane, Progress& progress)
     source.side = run.send_gpu.at(run.send_base, index_, progress.position);
   }
   PacketExtent extent;
-  const PacketOrder order{
-      {run.exchange, run.context->rank}, &route_->send, std::min(share, progress.announced)};
+  const PacketOrder order{{run.exchange, run.context->rank},
+                          &route_->send,
+                          std::min(transport::net_piece(lane.bytes), progress.announced)};
   const std::size_t introductions = introductions_.size();
   Status status = write(room, run, order, *lane.list, progress, source, extent);
   progress.announced -= extent.bytes;
@@ -179,7 +184,8 @@ bool NodeSender::push(Run& run, const NodeRoute::Lane& lane, Progress& progress)
   } else if (run.send_gpu) {
     progress.filling.add(room.data(), chunk, extent.ticket);
   } else {
-    status = lane.channel->chunk_commit(room.data(), chunk);
+    status = with != nullptr ? lane.channel->commit_both(*with, room.data(), chunk)
+                             : lane.channel->chunk_commit(room.data(), chunk);
   }
   return status.ok() || fail(run, status);
 }

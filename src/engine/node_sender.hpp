@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /// What one exchange sends to one other node in packets: every unique byte once, to ranks of that node that
-/// hand on what they get. Where it is much, ranks of the own node that have nothing more to send help. Where
-/// it is little for many ranks (an aggregated route), packets also do what the announcements to these would.
+/// hand on what they get, and to each what this rank's announcement would say. Where it is much, ranks of the
+/// own node that have nothing more to send help. Where it is little for many ranks (an aggregated route), all
+/// goes to one of them.
 #pragma once
 
 #include <cstddef>
@@ -41,9 +42,9 @@ struct NodeRoute {
   /// For each rank of the own node, the rank of the other one to which it sends what it helps with. Empty
   /// where nobody helps.
   std::vector<int> helper_targets;
-  /// The ranks of the node to which packets introduce this one, by their places there; empty where this rank
-  /// announces itself to each. Such a route has one lane and no helpers.
+  /// The ranks of the node, by their places there, to which packets of the first lane introduce this one.
   std::vector<PacketDest> introductions;
+  bool aggregated = false;       ///< one lane, no helpers
   bool fits = false;             ///< all of it, with the introductions, fits one announcement's payload
   std::size_t most_errands = 0;  ///< left to them at a time: they are to serve all nodes alike
 };
@@ -58,7 +59,6 @@ class NodeSender {
   void enter(const Run& run);
   /// Sends what can be sent now; returns whether that was anything.
   bool step(Run& run) noexcept;
-  bool introduces() const noexcept { return !route_->introductions.empty(); }
   /// All introductions have been sent.
   bool introduced() const noexcept { return introductions_.empty(); }
   /// Everything has left this rank.
@@ -77,10 +77,15 @@ class NodeSender {
     std::int64_t announced = 0;  ///< of `left`: the forwarder expects it, so it cannot be left to others
   };
   bool step(Run& run, const NodeRoute::Lane& lane, Progress& progress) noexcept;
+  /// Whether introductions are still to go by this lane.
+  bool introduces(const Progress& progress) const noexcept {
+    return !introduced() && &progress == lanes_.data();
+  }
   bool helped(const Run& run) const noexcept;
   bool announce(Run& run, const NodeRoute::Lane& lane, Progress& progress) noexcept;
   bool send_whole(Run& run, const NodeRoute::Lane& lane, Progress& progress) noexcept;
-  bool push(Run& run, const NodeRoute::Lane& lane, Progress& progress) noexcept;
+  bool push(Run& run, const NodeRoute::Lane& lane, Progress& progress,
+            const transport::Announcement* with = nullptr) noexcept;
   Status write(std::span<std::byte> room, Run& run, PacketOrder order, SentList& list, Progress& progress,
                const PacketSource& source, PacketExtent& extent) noexcept;
   bool ask_for_help(Run& run) noexcept;

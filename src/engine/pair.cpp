@@ -43,8 +43,9 @@ BufferPlace Run::attached_place() const noexcept {
 
 bool PairExchange::step(Run& run) noexcept {
   if (done_) return false;
-  bool happened = !announced_ && announce(run);
+  bool happened = (!announced_ || objects_) && announce(run);
   if (!met_ && !done_) happened |= meet(run);
+  if (!met_ && announced_ && begins_unasked(run) && sends_now(run)) happened |= push(run);
   if (met_ && announced_) {
     if (gpu_ != nullptr) happened |= settle_gpu(run);
     if (sender_ != nullptr && sender_->done()) sent_ = send_total();
@@ -60,6 +61,11 @@ bool PairExchange::step(Run& run) noexcept {
 bool PairExchange::sends_now(const Run& run) const noexcept {
   return !done_ && sending_ && sent_ < send_total() && sender_ == nullptr &&
          link_->sending.is_next(run.exchange);
+}
+
+/// Whether this rank sends chunks before it knows that the peer takes part, as far as there is credit.
+bool PairExchange::begins_unasked(const Run& run) const noexcept {
+  return !channel().same_node() && sender_ == nullptr && !run.plan->in_place && !run.send_gpu;
 }
 
 /// In place: whether this rank has sent so far ahead of what it has received that it waits.
@@ -90,7 +96,9 @@ bool PairExchange::push(Run& run) noexcept {
   return true;
 }
 
-Status PairExchange::push_data(Run& run, std::span<std::byte> room) noexcept {
+/// `with`: goes before it.
+Status PairExchange::push_data(Run& run, std::span<std::byte> room,
+                               const transport::Announcement* with) noexcept {
   const auto bytes = std::min(static_cast<std::int64_t>(room.size()), saved() > 0 ? saved() : send_total());
   const auto size = static_cast<std::size_t>(bytes);
   if (saved() > 0) {
@@ -106,7 +114,8 @@ Status PairExchange::push_data(Run& run, std::span<std::byte> room) noexcept {
   (channel().same_node() ? run.traffic.ring : run.traffic.net) += bytes;
   if (!channel().same_node()) ++run.traffic.messages;
   ++run.traffic.chunks;
-  return channel().chunk_commit(room.data(), chunk);
+  return with != nullptr ? channel().commit_both(*with, room.data(), chunk)
+                         : channel().chunk_commit(room.data(), chunk);
 }
 
 /// Range by range, so that each is read and carried once.
@@ -338,7 +347,7 @@ void PairExchange::finish_chunk() noexcept {
 }
 
 void PairExchange::update_done(const Run& run) noexcept {
-  if (done_ || !announced_ || !met_) return;
+  if (done_ || !announced_ || !met_ || objects_) return;
   if (sending_ && sent_ < send_total()) return;
   if (receiving_ && received_ < recv_total()) return;
   if (unwanted_ > 0 && !forwarders_may_be_gone(run)) return;

@@ -121,12 +121,16 @@ class PairExchange {
   bool compare_sizes(Run& run, const transport::Announcement& theirs) noexcept;
   std::uint32_t kept_abilities(const Run& run) noexcept;
   void choose_repeats(const Run& run, std::uint32_t abilities) noexcept;
+  void choose_chunks() noexcept;
+  Status send_announcement(Run& run, const transport::Announcement& announcement) noexcept;
   void choose_reach(Run& run, std::uint32_t abilities) noexcept;
   bool exports() const noexcept { return gpu_ != nullptr && gpu_->exports.has_value(); }
   bool sends_now(const Run& run) const noexcept;
+  bool begins_unasked(const Run& run) const noexcept;
   bool leads_in_place(const Run& run) const noexcept;
   bool push(Run& run) noexcept;
-  Status push_data(Run& run, std::span<std::byte> room) noexcept;
+  Status push_data(Run& run, std::span<std::byte> room,
+                   const transport::Announcement* with = nullptr) noexcept;
   Status push_packet(Run& run, std::span<std::byte> room) noexcept;
   Status push_rows(Run& run, std::span<std::byte> room) noexcept;
   Status push_descriptor(Run& run, std::span<std::byte> room) noexcept;
@@ -171,6 +175,7 @@ class PairExchange {
   NodeSender* sender_;
   const Repeats* repeats_;
   bool announced_ = false, met_ = false, done_ = false;
+  bool objects_ = false;                    // the peer is to be told the sizes without a forwarder
   bool sending_ = true, receiving_ = true;  // false once complete or refused
   std::int64_t sent_ = 0, received_ = 0;
   std::int64_t expected_ = 0;  ///< in chunks, as the channel knows

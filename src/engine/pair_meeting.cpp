@@ -3,6 +3,7 @@
 // agree, and the way that the bytes will go.
 #include <algorithm>
 #include <new>
+#include <utility>
 
 #include "base/text.hpp"
 #include "engine/node_sender.hpp"
@@ -14,8 +15,8 @@ namespace {
 using transport::Announcement;
 using transport::AnnouncementView;
 
-/// A message is cut into at least this many chunks, so that both ends work at once, unless they get too
-/// short.
+/// Inside a node a message is cut into at least this many chunks, so that both ends work at once, unless they
+/// get too short.
 constexpr std::int64_t kPipelineDepth = 8;
 constexpr std::int64_t kShortestChunk = 16 << 10;
 
@@ -36,7 +37,12 @@ void PairExchange::enter(const Run& run) {
 }
 
 bool PairExchange::announce(Run& run) noexcept {
-  if (!run.open || !link_->announcing.is_next(run.exchange)) return false;
+  if (!run.open) return false;
+  if (announced_ && link_->announced > run.exchange) {  // too late to object
+    objects_ = false;
+    return true;
+  }
+  if (!announced_ && !link_->announcing.is_next(run.exchange)) return false;
   if (announced_by_packets()) return leave_to_sender(run);
   std::byte* const room = channel().announce_begin();
   if (room == nullptr) return false;
@@ -62,20 +68,31 @@ bool PairExchange::announce(Run& run) noexcept {
   if (link_->introduced > 0 && run.exchange - link_->introduced <= transport::kLongestIntroduced)
     announcement.abilities |= static_cast<std::uint32_t>(run.exchange - link_->introduced)
                               << transport::kIntroducedShift;
-  const Status status = channel().announce_commit(announcement);
-  if (!status.ok()) {
+  if (const Status status = send_announcement(run, announcement); !status.ok()) {
     run.fail(status);
     abandon(run);
     return true;
   }
-  if (!channel().same_node()) ++run.traffic.messages;
-  link_->announcing.leave(run.exchange);
-  announced_ = true;
+  if (!std::exchange(announced_, true)) link_->announcing.leave(run.exchange);
+  link_->announced = run.exchange;
+  objects_ = false;
   return true;
 }
 
+/// With the first chunk, where that may be sent.
+Status PairExchange::send_announcement(Run& run, const Announcement& announcement) noexcept {
+  if (begins_unasked(run)) choose_chunks();
+  if (begins_unasked(run) && sends_now(run)) {
+    const auto left = static_cast<std::size_t>(send_total() - sent_);
+    const std::span<std::byte> room = channel().chunk_begin(std::min(chunk_bytes_, left));
+    if (!room.empty()) return push_data(run, room, &announcement);
+  }
+  if (!channel().same_node()) ++run.traffic.messages;
+  return channel().announce_commit(announcement);
+}
+
 bool PairExchange::announced_by_packets() const noexcept {
-  return sender_ != nullptr && sender_->introduces();
+  return sender_ != nullptr && !objects_;
 }
 
 /// Where packets introduce this rank to the peer.
@@ -107,7 +124,7 @@ bool PairExchange::meet(Run& run) noexcept {
   }
   // Before its own announcement is out, with what it carries, a rank neither sends chunks nor lets the peer's
   // data overwrite what it sends in place.
-  if (!announced_) return false;
+  if (!announced_ && !announced_by_packets()) return false;
   accept(run, *view);
   channel().pop_announcement();
   link_->meeting.leave(run.exchange);
@@ -126,10 +143,12 @@ void PairExchange::introduce(Run& run, std::int64_t send_bytes, std::int64_t rec
 
 void PairExchange::accept(Run& run, const AnnouncementView& view) noexcept {
   const Announcement& theirs = view.header;
+  const bool by_packets = (theirs.abilities & transport::kForwards) != 0;
   const bool agreed = compare_sizes(run, theirs);
+  // Those who were to hand on a packet that introduces this rank may expect none, and have left.
+  objects_ = sender_ != nullptr && !(sending_ && receiving_);
   // Packets are on their way whether they are wanted or not, and take up room until they are taken.
-  if (!receiving_ && (theirs.abilities & transport::kForwards) != 0)
-    unwanted_ = theirs.send_bytes - received_ - stray_;
+  if (!receiving_ && by_packets) unwanted_ = theirs.send_bytes - received_ - stray_;
   if (!agreed) return;
   if (refuses_strays(run)) return;
   if (receiving_ && theirs.inline_bytes > 0 && run.recv_gpu) {
@@ -138,7 +157,7 @@ void PairExchange::accept(Run& run, const AnnouncementView& view) noexcept {
     run.context->kernels->scatter(run.recv_base, *pair_->recv, recv_cursor_, view.payload,
                                   theirs.inline_bytes, kernels::Stores::cached);
     received_ = theirs.inline_bytes;
-  } else if (receiving_ && recv_total() > 0 && (theirs.abilities & transport::kForwards) == 0) {
+  } else if (receiving_ && recv_total() > 0 && !by_packets) {
     channel().expect(recv_total(), run.recv_gpu.alone());
     expected_ = recv_total();
   }
@@ -193,12 +212,17 @@ void PairExchange::choose_repeats(const Run& run, std::uint32_t abilities) noexc
   if (!rows_only_ && !repeats_->lists_pay && !to_be_kept) repeats_ = nullptr;
 }
 
-void PairExchange::choose_reach(Run& run, std::uint32_t abilities) noexcept {
-  choose_repeats(run, abilities);
+void PairExchange::choose_chunks() noexcept {
   const auto limit = static_cast<std::int64_t>(channel().chunk_limit());
   const std::int64_t total = repeats_ != nullptr ? repeats_->send.unique_bytes : send_total();
-  const std::int64_t share = total / kPipelineDepth;
-  chunk_bytes_ = static_cast<std::size_t>(std::min(std::max(share, kShortestChunk), limit));
+  const std::int64_t piece =
+      channel().same_node() ? std::max(total / kPipelineDepth, kShortestChunk) : transport::net_piece(total);
+  chunk_bytes_ = static_cast<std::size_t>(std::min(piece, limit));
+}
+
+void PairExchange::choose_reach(Run& run, std::uint32_t abilities) noexcept {
+  choose_repeats(run, abilities);
+  choose_chunks();
   if (run.plan->in_place) return;  // the peer would read what this rank overwrites
   if (run.send_gpu) {
     if ((abilities & transport::kCanImport) != 0 && run.config->cuda_ipc) choose_export(run);

@@ -154,20 +154,17 @@ void Engine::add_routes(BoundPlan& bound) {
     route.node = to.node;
     route.local_ranks = nodes.ranks(to.node).size();
     const std::vector<plan::NodePart> parts = parts_of(bound.plan, to, nodes);
-    if (aggregates(bound.plan, to, bound.config))
-      route.introductions = introductions_to(bound.plan, to, nodes);
-    if (bound.config.route == Route::automatic && route.introductions.empty() && !plan::may_repeat(parts))
-      continue;
+    route.aggregated = aggregates(bound.plan, to, bound.config);
+    if (bound.config.route == Route::automatic && !route.aggregated && !plan::may_repeat(parts)) continue;
     if (!parts.empty()) {
       bound.plan.send_layout->list_on_host();
       route.send = plan::make_node_send(parts);
     }
     if (!deliverable(route.send)) continue;
-    if (route.introductions.empty() && !worthwhile(route.send, bound.config.route)) continue;
+    if (!route.aggregated && !worthwhile(route.send, bound.config.route)) continue;
+    route.introductions = introductions_to(bound.plan, to, nodes);
     add_lanes(route, bound.config);
-    for (const std::size_t i : to.pairs)
-      if (bound.plan.pairs[i].send != nullptr || !route.introductions.empty())
-        bound.route_of[i] = static_cast<int>(bound.routes.size());
+    for (const std::size_t i : to.pairs) bound.route_of[i] = static_cast<int>(bound.routes.size());
     bound.routes.push_back(std::move(route));
   }
   for (NodeRoute& route : bound.routes)
@@ -179,13 +176,12 @@ void Engine::add_routes(BoundPlan& bound) {
 /// By which ranks of the node the route goes, and who helps.
 void Engine::add_lanes(NodeRoute& route, const Config& config) {
   const plan::NodeMap& nodes = relay_->nodes();
-  const bool one_packet = !route.introductions.empty();
   const auto own_ranks = static_cast<int>(nodes.ranks(relay_->node()).size());
   const plan::LaneSource source{context_.rank, nodes.local_of(context_.rank), own_ranks};
   const std::int64_t bytes = route.send.unique_bytes;
   const auto shares =
       plan::lane_shares(source, route.node, static_cast<int>(route.local_ranks),
-                        std::max(bytes, std::int64_t{1}), one_packet ? bytes + 1 : kShortestLane);
+                        std::max(bytes, std::int64_t{1}), route.aggregated ? bytes + 1 : kShortestLane);
   const std::int64_t kept_lists = std::min(config.kept_lists, kMostKeptLists / nodes.nranks());
   route.lanes = make_lanes(route.send, shares, nodes.ranks(route.node));
   for (NodeRoute::Lane& lane : route.lanes) {
@@ -194,7 +190,7 @@ void Engine::add_lanes(NodeRoute& route, const Config& config) {
     lane.list = relay_->sent_list(lane.rank, kept_lists);
     lane.whole_list = relay_->sent_whole_list(lane.rank, kept_lists);
   }
-  if (one_packet) {
+  if (route.aggregated) {
     route.fits = packet_bytes(route) <= route.lanes.front().channel->inline_limit();
     return;
   }
@@ -205,8 +201,8 @@ void Engine::add_lanes(NodeRoute& route, const Config& config) {
     route.helper_targets = find_helper_targets(own_ranks, nodes.ranks(route.node));
 }
 
-/// Of a packet with introductions the bytes do not tell whether it has come, and nobody knows beforehand who
-/// helps with how many.
+/// Of an aggregated route the bytes do not tell whether it has come, and nobody knows beforehand who helps
+/// with how many.
 std::vector<std::int64_t> Engine::passing_through(const BoundPlan& bound) const {
   if (relay_ == nullptr) return {};
   std::vector<std::int64_t> through(static_cast<std::size_t>(relay_->nodes().nranks()));
@@ -215,7 +211,7 @@ std::vector<std::int64_t> Engine::passing_through(const BoundPlan& bound) const 
     sum = add_passing(sum, bytes);
   };
   for (const NodeRoute& route : bound.routes) {
-    const bool known = route.introductions.empty() && route.helper_targets.empty();
+    const bool known = !route.aggregated && route.helper_targets.empty();
     for (const NodeRoute::Lane& lane : route.lanes) add(lane.rank, known ? lane.bytes : kUnknownPassing);
     for (const int rank : route.helper_targets) add(rank, kUnknownPassing);
     if (!route.helper_targets.empty())

@@ -3,8 +3,10 @@
 ///
 /// A Channel joins this rank with one peer of one communicator, both ways, in order. An exchange uses it in
 /// two steps. Each side first sends one Announcement, which says how much it will send and what it expects,
-/// and carries small payloads at once. Once the peer's announcement has been seen, which proves that the
-/// peer takes part, longer payloads follow as Chunks, of which only a bounded number is in flight.
+/// and carries small payloads at once. Longer payloads follow as Chunks, of which only a bounded number is in
+/// flight: inside a node once the peer's announcement has been seen, which proves that the peer takes part;
+/// between nodes as soon as there is credit, a little of which a peer may have without having asked. Chunks
+/// that the peer does not want stay with it until a later exchange drops them.
 ///
 /// No call blocks or throws. "Not now" is a null pointer or an empty span: try again after progress(). A
 /// channel is used by one thread at a time; different channels may be used by different threads.
@@ -43,6 +45,13 @@ inline constexpr std::uint64_t kLongestIntroduced = 0xffffff;
 /// The same bits inside a node: the number of the reader's rows whose places the writer has kept; 0 for none.
 inline constexpr unsigned kKeptShift = kIntroducedShift;
 inline constexpr std::uint32_t kMostKept = 0xffffff;
+
+/// Between nodes a message of `bytes` bytes is sent in chunks of that many, or fewer where credit or memory
+/// allow no more: so that both ends work at once, unless chunks get so short that their number costs more.
+constexpr std::int64_t net_piece(std::int64_t bytes) noexcept {
+  constexpr std::int64_t kPieces = 8, kShortest = 128 << 10;
+  return bytes / kPieces > kShortest ? bytes / kPieces : kShortest;
+}
 
 /// How a chunk's payload is to be understood; the transport only carries it.
 enum class Payload : std::uint32_t {
@@ -111,6 +120,15 @@ class Channel {
   /// Whether the room that chunk_begin gave last is better written past the caches.
   virtual bool past_caches() const noexcept { return false; }
   virtual Status chunk_commit(const std::byte* room, const Chunk& chunk) noexcept = 0;
+  /// Sends an announcement without payload, for which announce_begin() has given room, and after it a chunk;
+  /// as one message where that is cheaper. Gives the room back where that fails.
+  virtual Status commit_both(const Announcement& announcement, const std::byte* room,
+                             const Chunk& chunk) noexcept {
+    Status status = announce_commit(announcement);
+    if (status.ok()) return chunk_commit(room, chunk);
+    chunk_cancel(room);
+    return status;
+  }
   virtual void chunk_cancel(const std::byte* room) noexcept = 0;
   /// Chunks committed so far, and of these how many the peer has popped (a lower bound; exact inside a node).
   virtual std::uint64_t chunks_sent() const noexcept = 0;

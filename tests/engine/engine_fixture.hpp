@@ -82,7 +82,8 @@ class EngineTest : public testing::Test {
     options.loopback.unread_chunks = static_cast<std::size_t>(rng.between(1, 5));
     if (rng.chance(50)) options.loopback.slots = static_cast<std::size_t>(rng.between(4, 12));
     options.loopback.same_node = rng.chance(50);
-    options.loopback.credit = !options.loopback.same_node && rng.chance(50);
+    options.loopback.credit = !options.loopback.same_node && rng.chance(70);
+    options.loopback.standing = rng.chance(50) ? rng.magnitude(4000) : 0;
     return options;
   }
 

@@ -259,7 +259,7 @@ MPIX_Layout_plan plan_of_route(const Case& t, const Layouts& layouts, const char
   MPI_Info info = MPI_INFO_NULL;
   OK(MPI_Info_create(&info));
   OK(MPI_Info_set(info, "mpix_layout_route", route));
-  OK(MPI_Info_set(info, "mpix_layout_kept_lists", keep ? "1M" : "0"));
+  OK(MPI_Info_set(info, "mpix_layout_kept_lists", keep ? "16M" : "0"));
   OK(MPI_Info_set(info, "mpix_layout_helpers", "off"));
   MPIX_Layout_plan plan = make_plan(t, layouts, info);
   OK(MPI_Info_free(&info));

@@ -86,7 +86,8 @@ std::span<std::byte> LoopbackChannel::chunk_begin(std::size_t want, transport::B
   std::size_t bytes = std::min(want, chunk_limit());
   if (out_.chunks.size() + open_.size() >= network_.options().unread_chunks) return {};
   if (network_.options().credit)
-    bytes = std::min(bytes, static_cast<std::size_t>(std::max<std::int64_t>(out_.credit, 0)));
+    bytes = std::min(bytes, static_cast<std::size_t>(
+                                std::max<std::int64_t>(out_.credit + network_.options().standing, 0)));
   if (network_.options().credit && !open_.empty()) bytes = 0;  // what these will use is not known
   if (bytes == 0 || !network_.take_slot(rank_)) return {};
   open_.push_back({Room(aligned_room(chunk_limit()), std::free), bytes, nullptr});

@@ -25,8 +25,9 @@ struct LoopbackOptions {
   std::size_t slots =
       0;  ///< chunks of a rank that nobody has popped yet, to all peers together; 0: any number
   bool same_node = false;
-  bool credit = true;        ///< chunks need what the reader said by expect()
-  FakeGpus* gpus = nullptr;  ///< payloads that only a GPU writes or reads lie in its memory; null: none do
+  bool credit = true;         ///< chunks need what the reader said by expect()
+  std::int64_t standing = 0;  ///< bytes that may come beyond that
+  FakeGpus* gpus = nullptr;   ///< payloads that only a GPU writes or reads lie in its memory; null: none do
 };
 
 /// One direction between two ranks.

@@ -17,6 +17,11 @@
 namespace mpix::transport::ucx {
 namespace {
 
+/// A chunk takes one cell here, and some are kept for standing grants.
+static_assert(kChunkBytes <= static_cast<std::int64_t>(ReceiveBudget::kCellBytes));
+constexpr auto kCellsToAskFor =
+    static_cast<std::size_t>(kSlots - kSlots / static_cast<std::int64_t>(ReceiveBudget::kStandingShare));
+
 TEST(UcxTransport, AnnouncementCarriesItsPayload) {
   Ranks ranks(2);
   const auto a = ranks.make(0), b = ranks.make(1);
@@ -92,7 +97,7 @@ TEST(UcxTransport, StreamsBothWays) {
   for (auto room = to_b.chunk_begin(1); !room.empty(); room = to_b.chunk_begin(1)) standing.push_back(room);
   EXPECT_LE(standing.size(), ReceiveBudget::kStanding) << "credit was left over";
   for (const auto& room : standing) to_b.chunk_cancel(room.data());
-  EXPECT_GE(ranks.worker(0)->budget().free() + ReceiveBudget::kStanding, static_cast<std::size_t>(kSlots));
+  EXPECT_EQ(ranks.worker(0)->budget().free(), kCellsToAskFor);
   EXPECT_TRUE(ranks.worker(0)->chunks_free());
 }
 
@@ -131,9 +136,7 @@ TEST(UcxTransport, ReceiverMemoryIsBoundedForAllPeersTogether) {
     }
     return done;
   }));
-  // But for standing grants.
-  EXPECT_GE(ranks.worker(kPeers)->budget().free() + kSlots / ReceiveBudget::kStandingShare,
-            static_cast<std::size_t>(kSlots));
+  EXPECT_EQ(ranks.worker(kPeers)->budget().free(), kCellsToAskFor);
 }
 
 TEST(UcxTransport, ChunksShorterThanTheLimitUseNoMoreMemory) {
@@ -157,7 +160,77 @@ TEST(UcxTransport, ChunksShorterThanTheLimitUseNoMoreMemory) {
     }
     return received == kCount;
   }));
-  EXPECT_GE(ranks.worker(1)->budget().free() + ReceiveBudget::kStanding, static_cast<std::size_t>(kSlots));
+  EXPECT_EQ(ranks.worker(1)->budget().free(), kCellsToAskFor);
+}
+
+/// An exchange of `bytes` bytes from `from` to `to`, without waiting for `to` to ask for them, if that is
+/// possible.
+bool sends_unasked(Ranks& ranks, Channel& from, Channel& to, std::uint64_t exchange, std::size_t bytes) {
+  EXPECT_NE(from.announce_begin(), nullptr);
+  Announcement announcement;
+  announcement.exchange = exchange;
+  announcement.send_bytes = static_cast<std::int64_t>(bytes);
+  const std::span<std::byte> room = from.chunk_begin(bytes);
+  const bool unasked = room.size() == bytes;
+  if (unasked) {
+    std::memset(room.data(), static_cast<int>(exchange), bytes);
+    const Status status = from.commit_both(
+        announcement, room.data(),
+        {exchange, 0, announcement.send_bytes, Payload::data, static_cast<std::uint32_t>(bytes)});
+    EXPECT_TRUE(status.ok()) << status.message();
+  } else {
+    if (!room.empty()) from.chunk_cancel(room.data());
+    EXPECT_TRUE(from.announce_commit(announcement).ok());
+  }
+  EXPECT_TRUE(ranks.progress_until([&] { return to.announcement() != nullptr; }));
+  EXPECT_EQ(to.announcement()->header.exchange, exchange);
+  EXPECT_EQ(to.announcement()->header.send_bytes, announcement.send_bytes);
+  to.pop_announcement();
+  to.expect(announcement.send_bytes);
+  if (!unasked) {
+    std::span<std::byte> late;
+    EXPECT_TRUE(ranks.progress_until([&] { return !(late = from.chunk_begin(bytes)).empty(); }));
+    std::memset(late.data(), static_cast<int>(exchange), bytes);
+    EXPECT_TRUE(from.chunk_commit(late.data(), {exchange, 0, announcement.send_bytes, Payload::data,
+                                                static_cast<std::uint32_t>(bytes)})
+                    .ok());
+  }
+  EXPECT_TRUE(ranks.progress_until([&] { return to.chunk() != nullptr; }));
+  EXPECT_EQ(to.chunk()->header.exchange, exchange);
+  for (std::size_t i = 0; i < bytes; ++i) EXPECT_EQ(to.chunk()->payload[i], static_cast<std::byte>(exchange));
+  to.pop_chunk();
+  return unasked;
+}
+
+TEST(UcxTransport, AfterTheFirstMessageChunksComeWithTheirAnnouncement) {
+  Ranks ranks(2);
+  const auto a = ranks.make(0), b = ranks.make(1);
+  Channel& to_b = a->connect(1);
+  Channel& to_a = b->connect(0);
+  for (std::uint64_t exchange = 1; exchange <= 20; ++exchange) {
+    EXPECT_EQ(sends_unasked(ranks, to_b, to_a, exchange, 20'000 + 1000 * exchange), exchange > 1);
+    if (exchange % 3 == 0) sends_unasked(ranks, to_a, to_b, exchange, 30'000);
+    ranks.progress_until([] { return false; }, 0.01);
+  }
+  EXPECT_TRUE(ranks.progress_until([&] { return to_b.flushed() && to_a.flushed(); }));
+}
+
+TEST(UcxTransport, ShortChunksInFlightAreBounded) {
+  Ranks ranks(2);
+  const auto a = ranks.make(0), b = ranks.make(1);
+  Channel& to_b = a->connect(1);
+  sends_unasked(ranks, to_b, b->connect(0), 1, 1000);
+  ranks.progress_until([] { return false; }, 0.05);
+  std::uint64_t sent = 0;
+  for (std::span<std::byte> room = to_b.chunk_begin(1 << 20); !room.empty();
+       room = to_b.chunk_begin(1 << 20)) {
+    EXPECT_LE(room.size(), ReceiveBudget::kCellBytes);
+    EXPECT_TRUE(to_b.chunk_commit(room.data(), {2, 0, 1, Payload::data, 1}).ok());
+    ++sent;
+    ranks.progress_until([] { return false; }, 0.05);
+  }
+  EXPECT_GE(sent, 1u);
+  EXPECT_LE(sent, ReceiveBudget::kStanding);
 }
 
 TEST(UcxTransport, CommunicatorsAreApartAndEndAlone) {
@@ -192,7 +265,7 @@ TEST(UcxTransport, EndsInTheMiddleOfAStream) {
   }));
   b.reset();
   a.reset();
-  EXPECT_EQ(ranks.worker(1)->budget().free(), static_cast<std::size_t>(kSlots));
+  EXPECT_EQ(ranks.worker(1)->budget().free(), kCellsToAskFor);
   EXPECT_TRUE(ranks.progress_until([&] { return ranks.worker(0)->chunks_free(); }));
 }
 

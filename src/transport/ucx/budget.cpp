@@ -18,12 +18,20 @@ constexpr std::uint64_t kRescueChunk = 32 << 10;
 void ReceiveBudget::expect(Demand& demand, std::int64_t bytes) noexcept {
   demand.remaining += bytes;
   changed_ = true;
-  if (demand.standing == 0 && may_stand_ >= kStanding) {
+  if (bytes > 0) demand.piece = static_cast<std::uint64_t>(net_piece(bytes));
+  if (demand.standing == 0 && bytes > 0 && may_stand_ >= kStanding) {
+    if (demand.chunk_bytes == 0) demand.chunk_bytes = cell_bytes_;
     demand.standing = kStanding;
+    demand.granted += kStanding;
     may_stand_ -= kStanding;
+    list(demand);
   }
-  if (demand.listed || demand.remaining <= 0) return;
-  demand.listed = true;
+  if (demand.remaining > 0) list(demand);
+}
+
+/// Lets grant() look at the account.
+void ReceiveBudget::list(Demand& demand) noexcept {
+  if (std::exchange(demand.listed, true)) return;
   waiting_.push_back(&demand);  // within what reserve() made room for
 }
 
@@ -35,20 +43,22 @@ void ReceiveBudget::arrived(Demand& demand, std::int64_t bytes) noexcept {
 }
 
 void ReceiveBudget::popped(Demand& demand) noexcept {
+  if (demand.long_ones() > 0) give_back(demand.cost);
   ++demand.popped;
-  give_back(1);
+  if (demand.held() < demand.standing) ++demand.granted;
+  if (is_to_be_told(demand)) list(demand);
   starving_ = false;
   changed_ = true;
 }
 
-void ReceiveBudget::give_back(std::size_t chunks) noexcept {
-  const std::size_t repaid = std::min(overdrawn_, chunks);
+void ReceiveBudget::give_back(std::size_t cells) noexcept {
+  const std::size_t repaid = std::min(overdrawn_, cells);
   overdrawn_ -= repaid;
-  free_ += chunks - repaid;
+  free_ += cells - repaid;
 }
 
 void ReceiveBudget::withdraw(Demand& demand) noexcept {
-  give_back(demand.granted - demand.popped);
+  give_back(demand.long_ones() * demand.cost);
   may_stand_ += std::exchange(demand.standing, 0);
   demand.arrived = demand.popped = demand.granted;
   demand.remaining = 0;
@@ -71,27 +81,39 @@ std::uint64_t ReceiveBudget::share_of_window(std::uint64_t chunk) const noexcept
 }
 
 std::uint64_t ReceiveBudget::next_chunk_bytes(const Demand& demand) const noexcept {
-  const auto chunk = static_cast<std::uint64_t>(pacer_.chunk());
+  const auto chunk = std::min(static_cast<std::uint64_t>(pacer_.chunk()), demand.piece);
   return demand.coming() > demand.standing ? std::min(demand.chunk_bytes, chunk) : chunk;
 }
 
-/// Chunks that the account lacks to be able to send what remains; towards its end, also those that stay.
+/// Chunks that the account lacks to be able to send what remains.
 std::uint64_t ReceiveBudget::wanted(const Demand& demand) const noexcept {
   if (demand.remaining <= 0) return 0;
-  const std::uint64_t bytes = next_chunk_bytes(demand);
-  const std::uint64_t needed = (static_cast<std::uint64_t>(demand.remaining) + bytes - 1) / bytes;
-  const std::uint64_t held = demand.granted - demand.popped, window = share_of_window(bytes);
-  const bool ends = needed < window + demand.standing;
-  const std::uint64_t coming = ends ? needed + demand.standing : needed;
-  const std::uint64_t most = ends ? window + 2 * demand.standing : window;
-  if (coming <= demand.coming() || held >= most) return 0;
-  return std::min(coming - demand.coming(), most - held);
+  const auto remaining = static_cast<std::uint64_t>(demand.remaining);
+  if (demand.standing > 0 && demand.coming() > 0 && remaining <= cell_bytes_) return 0;
+  const std::uint64_t bytes = next_chunk_bytes(demand), window = share_of_window(bytes);
+  const std::uint64_t needed = (remaining + bytes - 1) / bytes + demand.standing;
+  if (needed <= demand.coming() || demand.long_ones() >= window) return 0;
+  return std::min(needed - demand.coming(), window - demand.long_ones());
 }
 
-void ReceiveBudget::grant_one(Demand& demand) noexcept {
-  demand.chunk_bytes = next_chunk_bytes(demand);
+/// A shorter chunk than wanted where that is all there is memory for; false for none.
+bool ReceiveBudget::grant_one(Demand& demand) noexcept {
+  const std::uint64_t others = demand.long_ones();
+  std::uint64_t bytes = next_chunk_bytes(demand);
+  std::size_t cost = std::max(cells(bytes), others > 0 ? demand.cost : 0);
+  std::size_t dearer = others > 0 ? (cost - demand.cost) * others : 0;  // the others may get as long
+  if (cost + dearer > free_) {
+    cost = others > 0 ? demand.cost : std::bit_floor(free_);
+    dearer = 0;
+    if (cost == 0 || cost > free_) return false;
+    bytes = std::min<std::uint64_t>(bytes, cost * cell_bytes_);
+  }
+  free_ -= cost + dearer;
+  demand.cost = cost;
+  demand.chunk_bytes = bytes;
   ++demand.granted;
-  --free_;
+  demand.asked = true;
+  return true;
 }
 
 /// At most one chunk for each account; returns whether another round may give more.
@@ -103,16 +125,13 @@ bool ReceiveBudget::grant_round() noexcept {
     Demand& demand = *waiting_[next_ % count];
     next_ = (next_ + 1) % count;
     if (wanted(demand) == 0) continue;
-    grant_one(demand);
-    given = true;
+    given |= grant_one(demand);
   }
   return given;
 }
 
 void ReceiveBudget::rescue(Pacer::Clock::time_point now) noexcept {
-  const auto has_nothing = [](const Demand* demand) {
-    return demand->remaining > 0 && demand->granted == demand->popped;
-  };
+  const auto has_nothing = [](const Demand* demand) { return demand->remaining > 0 && demand->held() == 0; };
   if (free_ > 0 || std::none_of(waiting_.begin(), waiting_.end(), has_nothing)) {
     starving_ = false;
   } else if (!std::exchange(starving_, true)) {
@@ -121,8 +140,10 @@ void ReceiveBudget::rescue(Pacer::Clock::time_point now) noexcept {
     starving_since_ = now;
     for (Demand* const demand : waiting_) {
       if (!has_nothing(demand)) continue;
-      demand->chunk_bytes = std::min<std::uint64_t>(kRescueChunk, slot_bytes_);
+      demand->chunk_bytes = std::min<std::uint64_t>(kRescueChunk, cell_bytes_);
+      demand->cost = 1;
       ++demand->granted;
+      demand->asked = true;
       ++overdrawn_;
     }
   }

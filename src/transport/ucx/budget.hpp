@@ -3,11 +3,14 @@
 /// whatever the number of peers and the size of their messages, and does not queue up in the network.
 #pragma once
 
+#include <algorithm>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <utility>
 #include <vector>
 
+#include "transport/transport.hpp"
 #include "transport/ucx/pacer.hpp"
 
 namespace mpix::transport::ucx {
@@ -21,35 +24,49 @@ struct Demand {
   std::uint64_t granted = 0;   ///< chunks that the peer may have sent in all
   std::uint64_t arrived = 0;
   std::uint64_t popped = 0;
-  std::uint64_t told = 0;         ///< of `granted`, what grant() has reported
-  std::uint64_t chunk_bytes = 0;  ///< the peer's chunks are as long, but for those that end a message
-  std::uint64_t standing = 0;     ///< chunks that stay granted when nothing more is expected
+  std::uint64_t told = 0;         ///< of `granted`, what the peer has been told, or will be at once
+  std::uint64_t piece = 0;        ///< the peer's chunks get no longer
+  std::uint64_t chunk_bytes = 0;  ///< nor now than that
+  std::size_t cost = 0;           ///< cells of one, but for short ones
+  std::uint64_t standing = 0;     ///< chunks, the last of those granted, that are short and always granted
+  bool asked = false;             ///< what is not told yet is more than the standing grant
   bool listed = false;            ///< in the budget's list
 
   std::uint64_t coming() const noexcept { return granted - arrived; }
+  /// Granted and not popped.
+  std::uint64_t held() const noexcept { return granted - popped; }
+  /// Of these, what takes up cells.
+  std::uint64_t long_ones() const noexcept { return held() > standing ? held() - standing : 0; }
 };
 
 /// Grants are made for bytes that the peer has announced, so they are used by peers that are sending, and for
-/// no more chunks than those bytes fill. Beyond these, the first few channels that receive anything keep a
-/// standing grant, with which a peer begins its next message without waiting for an answer. Channels take
+/// no more chunks than those bytes fill. Beyond these, the first channels that receive anything keep a
+/// standing grant of a few short chunks, with which a peer begins a message without asking. Channels take
 /// turns. Where all memory is held for some time by chunks that nobody takes (those of an exchange that their
 /// receivers have not started, say, because they wait for another peer in an earlier one), each other channel
 /// gets a short chunk beyond it. A channel's chunks get longer only while no more than its standing grant is
 /// on its way, so that nothing else is left over.
+///
+/// Telling a peer what it is granted costs a message, unless another one goes to it anyway. So it is told at
+/// once what it waits for, but that its standing grant is whole again only when it has nothing left of it.
 class ReceiveBudget {
  public:
-  /// Chunks of one channel's standing grant; of all chunks, one in kStandingShare may be granted so.
+  /// Chunks of one channel's standing grant. Of the memory, one part in kStandingShare is for them.
   static constexpr std::uint64_t kStanding = 2;
   static constexpr std::size_t kStandingShare = 4;
+  /// Memory is counted in cells of this size, or of the longest chunk if that is shorter. A short chunk takes
+  /// one of them, others a power of two.
+  static constexpr std::size_t kCellBytes = std::size_t{64} << 10;
 
-  /// `slots` chunks of `slot_bytes` in all, of which one channel gets at most `window`, its standing grant
-  /// aside.
-  ReceiveBudget(std::size_t slots, std::size_t slot_bytes, std::size_t window) noexcept
-      : slot_bytes_(slot_bytes),
+  /// `bytes` of memory for all chunks, of at most `chunk_bytes` each; one channel gets at most `window` of
+  /// them beyond its standing grant.
+  ReceiveBudget(std::size_t bytes, std::size_t chunk_bytes, std::size_t window) noexcept
+      : longest_(chunk_bytes),
+        cell_bytes_(std::min(chunk_bytes, kCellBytes)),
         window_(window),
-        free_(slots),
-        may_stand_(slots / kStandingShare),
-        pacer_(static_cast<std::int64_t>(slot_bytes)) {}
+        may_stand_(bytes / cell_bytes_ / kStandingShare / kStanding * kStanding),
+        free_(bytes / cell_bytes_ - may_stand_),
+        pacer_(static_cast<std::int64_t>(chunk_bytes)) {}
 
   /// Makes room for `demands` channels in all, so that nothing later allocates.
   void reserve(std::size_t demands) { waiting_.reserve(demands); }
@@ -76,32 +93,48 @@ class ReceiveBudget {
     }
     rescue(time);
     for (Demand* demand : waiting_)
-      if (demand->granted != demand->told) {
-        demand->told = demand->granted;
+      if (is_to_be_told(*demand)) {
+        told(*demand);
         granted(*demand);
       }
     drop_satisfied();
   }
 
+  /// The peer is told, by this or any other message.
+  static void told(Demand& demand) noexcept {
+    demand.told = demand.granted;
+    demand.asked = false;
+  }
+
+  /// Cells for what is beyond standing grants.
   std::size_t free() const noexcept { return free_; }
-  /// Longest chunk of a peer that has been granted none yet.
-  std::size_t slot_bytes() const noexcept { return slot_bytes_; }
+  /// Longest chunk that is part of a standing grant.
+  std::size_t short_bytes() const noexcept { return cell_bytes_; }
+  /// Cells of a chunk.
+  std::size_t cells(std::size_t bytes) const noexcept {
+    return std::bit_ceil((bytes + cell_bytes_ - 1) / cell_bytes_);
+  }
 
  private:
-  void give_back(std::size_t chunks) noexcept;
+  static bool is_to_be_told(const Demand& demand) noexcept {
+    return demand.granted != demand.told && (demand.asked || demand.told <= demand.arrived);
+  }
+  void list(Demand& demand) noexcept;
+  void give_back(std::size_t cells) noexcept;
   bool under_way() const noexcept;
   std::uint64_t next_chunk_bytes(const Demand& demand) const noexcept;
   std::uint64_t wanted(const Demand& demand) const noexcept;
   std::uint64_t share_of_window(std::uint64_t chunk) const noexcept;
-  void grant_one(Demand& demand) noexcept;
+  bool grant_one(Demand& demand) noexcept;
   bool grant_round() noexcept;
   void rescue(Pacer::Clock::time_point now) noexcept;
   void drop_satisfied() noexcept;
 
-  std::size_t slot_bytes_, window_, free_;
+  std::size_t longest_, cell_bytes_, window_;
   std::size_t may_stand_;  ///< chunks of standing grants that may still be made
+  std::size_t free_;       ///< cells
   Pacer pacer_;
-  std::size_t overdrawn_ = 0;  ///< chunks granted by rescue(), until as many have been popped
+  std::size_t overdrawn_ = 0;  ///< cells granted by rescue(), until as many have been given back
   bool starving_ = false;      ///< nothing is free, and somebody has nothing, since starving_since_
   Pacer::Clock::time_point starving_since_;
   bool changed_ = false;

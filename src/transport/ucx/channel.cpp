@@ -32,7 +32,8 @@ UcxChannel::UcxChannel(UcxTransport& transport, UcxWorker& worker, int peer) noe
 // Sending
 
 Prefix UcxChannel::prefix(std::uint64_t sequence) noexcept {
-  told_ = {announcements_read_, demand_.granted, demand_.popped, demand_.chunk_bytes};
+  told_ = {announcements_read_, demand_.granted, demand_.popped, demand_.chunk_bytes, demand_.standing};
+  ReceiveBudget::told(demand_);
   return {transport_.communicator(), static_cast<std::uint64_t>(transport_.rank()), sequence, told_};
 }
 
@@ -62,7 +63,7 @@ Status UcxChannel::post(const Lock& lock, MessageId id, Slot*& slot, std::size_t
     return status;
   }
   ++in_flight_;
-  endpoint_->unproven = id != kCredit;
+  endpoint_->unproven = id != kCredit && !worker_.sent_is_written(taken, bytes);
   status = worker_.send(lock, *endpoint_, id, taken, bytes);
   if (status.ok()) return {};
   return {Code::peer, text("nothing can be sent to rank ", peer_, ": ", status.message())};
@@ -79,19 +80,21 @@ std::byte* UcxChannel::announce_begin() noexcept {
 
 Status UcxChannel::announce_commit(const Announcement& announcement) noexcept {
   const Lock lock = worker_.lock();
-  open_announcement_->set_header(AnnouncementMessage{prefix(announcements_sent_++), announcement});
-  count_sent(unread_announcements_[(announcements_sent_ - 1) % kUnreadAnnouncements],
-             sizeof(AnnouncementMessage) + announcement.inline_bytes);
+  open_announcement_->set_header(AnnouncementMessage{prefix(announcements_sent_), announcement});
+  count_announcement(sizeof(AnnouncementMessage) + announcement.inline_bytes);
   return post(lock, kAnnouncement, open_announcement_, announcement.inline_bytes);
 }
 
 std::span<std::byte> UcxChannel::chunk_begin(std::size_t want, By writer) noexcept {
   const Lock lock = worker_.lock();
-  if (opened_ == kWindow || chunks_sent_ + opened_ >= credits_.chunks_granted) return {};
+  const std::uint64_t used = chunks_sent_ + opened_;
+  if (opened_ == kWindow || used >= credits_.chunks_granted) return {};
   Slot* const slot = worker_.take_chunk(lock, *this, writer);
   if (slot == nullptr) return {};
   open_chunks_[opened_++] = slot;
-  const std::size_t limit = std::min(slot->room.size(), static_cast<std::size_t>(credits_.chunk_bytes));
+  std::size_t limit = std::min(slot->room.size(), static_cast<std::size_t>(credits_.chunk_bytes));
+  if (credits_.chunks_granted - used <= credits_.standing)
+    limit = std::min(limit, worker_.budget().short_bytes());
   return slot->room.first(std::min(want, limit));
 }
 
@@ -106,9 +109,20 @@ Slot* UcxChannel::close_chunk(const std::byte* room) noexcept {
 Status UcxChannel::chunk_commit(const std::byte* room, const Chunk& chunk) noexcept {
   const Lock lock = worker_.lock();
   Slot* slot = close_chunk(room);
-  slot->set_header(ChunkMessage{prefix(chunks_sent_++), chunk});
-  count_sent(unread_chunks_[(chunks_sent_ - 1) % kWindow], sizeof(ChunkMessage) + chunk.payload_bytes);
+  slot->set_header(ChunkMessage{prefix(chunks_sent_), chunk});
+  count_chunk(sizeof(ChunkMessage) + chunk.payload_bytes);
   return post(lock, kChunk, slot, chunk.payload_bytes);
+}
+
+Status UcxChannel::commit_both(const Announcement& announcement, const std::byte* room,
+                               const Chunk& chunk) noexcept {
+  const Lock lock = worker_.lock();
+  Slot* slot = close_chunk(room);
+  slot->set_header(AnnouncedChunkMessage{prefix(chunks_sent_), announcements_sent_, announcement, chunk});
+  count_announcement(sizeof(AnnouncementMessage));
+  count_chunk(sizeof(ChunkMessage) + chunk.payload_bytes);
+  open_announcement_->pool->give(*std::exchange(open_announcement_, nullptr));
+  return post(lock, kAnnouncedChunk, slot, chunk.payload_bytes);
 }
 
 void UcxChannel::chunk_cancel(const std::byte* room) noexcept {
@@ -159,6 +173,14 @@ void UcxChannel::credits_due(const Lock& lock) noexcept {
   worker_.tell_credits(lock, *this);
 }
 
+void UcxChannel::count_announcement(std::size_t bytes) noexcept {
+  count_sent(unread_announcements_[announcements_sent_++ % kUnreadAnnouncements], bytes);
+}
+
+void UcxChannel::count_chunk(std::size_t bytes) noexcept {
+  count_sent(unread_chunks_[chunks_sent_++ % kWindow], bytes);
+}
+
 void UcxChannel::count_sent(std::uint32_t& unread, std::size_t bytes) noexcept {
   unread = static_cast<std::uint32_t>(bytes);
   if (endpoint_ != nullptr) endpoint_->unread += unread;
@@ -176,7 +198,10 @@ void UcxChannel::take_credits(const Credits& credits) noexcept {
   for (std::uint64_t i = credits_.chunks_popped; i < std::min(credits.chunks_popped, chunks_sent_); ++i)
     count_read(unread_chunks_[i % kWindow]);
   credits_.announcements_popped = std::max(credits_.announcements_popped, credits.announcements_popped);
-  if (credits.chunks_granted >= credits_.chunks_granted) credits_.chunk_bytes = credits.chunk_bytes;
+  if (credits.chunks_granted >= credits_.chunks_granted) {
+    credits_.chunk_bytes = credits.chunk_bytes;
+    credits_.standing = credits.standing;
+  }
   credits_.chunks_granted = std::max(credits_.chunks_granted, credits.chunks_granted);
   credits_.chunks_popped = std::max(credits_.chunks_popped, credits.chunks_popped);
 }

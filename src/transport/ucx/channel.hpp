@@ -32,6 +32,8 @@ class UcxChannel final : public Channel {
 
   std::span<std::byte> chunk_begin(std::size_t want, By writer) noexcept override;
   Status chunk_commit(const std::byte* room, const Chunk& chunk) noexcept override;
+  Status commit_both(const Announcement& announcement, const std::byte* room,
+                     const Chunk& chunk) noexcept override;
   void chunk_cancel(const std::byte* room) noexcept override;
   std::uint64_t chunks_sent() const noexcept override { return chunks_sent_; }
   std::uint64_t chunks_drained() noexcept override;
@@ -77,6 +79,8 @@ class UcxChannel final : public Channel {
   };
 
   Slot* close_chunk(const std::byte* room) noexcept;
+  void count_announcement(std::size_t bytes) noexcept;
+  void count_chunk(std::size_t bytes) noexcept;
   Prefix prefix(std::uint64_t sequence) noexcept;
   Status prepare_endpoint(const Lock& lock) noexcept;
   Status post(const Lock& lock, MessageId id, Slot*& slot, std::size_t bytes) noexcept;

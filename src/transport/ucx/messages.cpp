@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The worker's traffic: what it sends, and what its active message handlers do.
+#include <algorithm>
 #include <cstring>
 #include <exception>
 
@@ -10,8 +11,9 @@
 #include "transport/ucx/worker.hpp"
 
 namespace mpix::transport::ucx {
-
 namespace {
+
+constexpr std::size_t kAddedAtATime = std::size_t{1} << 20;  // bytes of slots
 
 /// Says where a slot's room lies; its registration is worth something in the context that it was made in.
 void describe_room(ucp_request_param_t& param, const Slot& slot, bool registered) {
@@ -28,7 +30,8 @@ Status UcxWorker::send(const Lock&, Endpoint& endpoint, MessageId id, Slot& slot
                        std::size_t bytes) noexcept {
   ucp_request_param_t param{};
   param.op_attr_mask = UCP_OP_ATTR_FIELD_CALLBACK | UCP_OP_ATTR_FIELD_USER_DATA | UCP_OP_ATTR_FIELD_FLAGS;
-  param.flags = id == kChunk ? chunk_flags_ : static_cast<std::uint32_t>(UCP_AM_SEND_FLAG_EAGER);
+  const bool chunk = id == kChunk || id == kAnnouncedChunk;
+  param.flags = chunk ? chunk_flags_ : static_cast<std::uint32_t>(UCP_AM_SEND_FLAG_EAGER);
   if (slot.gpu != By::kNone) {
     param.flags = 0;  // UCX knows best how it leaves a GPU
     param.op_attr_mask |=
@@ -91,6 +94,18 @@ ucs_status_t UcxWorker::on_chunk(void* worker, const void* header, std::size_t h
   return static_cast<UcxWorker*>(worker)->receive_chunk(message, data, bytes, rendezvous);
 }
 
+ucs_status_t UcxWorker::on_announced_chunk(void* worker, const void* header, std::size_t header_bytes,
+                                           void* data, std::size_t bytes, const ucp_am_recv_param_t* param) {
+  AnnouncedChunkMessage message;
+  if (!read_header(message, header, header_bytes)) return UCS_OK;
+  AnnouncementMessage announcement{message.prefix, message.announcement};
+  announcement.prefix.sequence = message.announcements;
+  UcxWorker& self = *static_cast<UcxWorker*>(worker);
+  self.receive_announcement(announcement, nullptr, 0);
+  const bool rendezvous = (param->recv_attr & UCP_AM_RECV_ATTR_FLAG_RNDV) != 0;
+  return self.receive_chunk({message.prefix, message.chunk}, data, bytes, rendezvous);
+}
+
 ucs_status_t UcxWorker::on_credit(void* worker, const void* header, std::size_t header_bytes, void*,
                                   std::size_t, const ucp_am_recv_param_t*) {
   CreditMessage message;
@@ -134,14 +149,16 @@ ucs_status_t UcxWorker::receive_chunk(const ChunkMessage& message, void* data, s
   return bytes > 0 ? UCS_INPROGRESS : UCS_OK;
 }
 
-/// A slot for a chunk that comes; null without memory.
-Slot* UcxWorker::take_to_fetch(UcxChannel& channel, By reader) noexcept {
+/// A slot for a chunk of `bytes` bytes that comes; null without memory.
+Slot* UcxWorker::take_to_fetch(UcxChannel& channel, By reader, std::size_t bytes) noexcept {
   if (Slot* const slot = gpu_slots_.take_to_receive(*this, channel, reader)) return slot;
+  const std::size_t cells = budget_.cells(bytes);
   try {
-    if (fetches_.size() == 0) fetches_.add(*this, context_, chunk_slots_, chunk_bytes_);
-    if (Slot* const slot = fetches_.take(channel)) return slot;
-    fetches_.add(*this, context_, 1, chunk_bytes_);  // credit was given beyond the slots
-    return fetches_.take(channel);
+    SlotPool& pool = fetches_[cells];
+    if (Slot* const slot = pool.take(channel)) return slot;
+    const std::size_t room = std::min(cells * budget_.short_bytes(), chunk_bytes_);
+    pool.add(*this, context_, std::max(kAddedAtATime / room, std::size_t{1}), room);
+    return pool.take(channel);
   } catch (const std::exception&) {
     failed_ = true;
     return nullptr;
@@ -149,7 +166,7 @@ Slot* UcxWorker::take_to_fetch(UcxChannel& channel, By reader) noexcept {
 }
 
 bool UcxWorker::bring_to_host(const Lock&, UcxChannel& owner, Slot*& slot, std::size_t bytes) noexcept {
-  Slot* const host = take_to_fetch(owner, {});
+  Slot* const host = take_to_fetch(owner, {}, bytes);
   if (host == nullptr) return false;
   try {
     gpu_slots_.copy_to_host(*slot, host->room.first(bytes));
@@ -167,7 +184,8 @@ bool UcxWorker::bring_to_host(const Lock&, UcxChannel& owner, Slot*& slot, std::
 ucs_status_t UcxWorker::fetch_chunk(UcxChannel& channel, const ChunkMessage& message, void* data,
                                     std::size_t bytes) noexcept {
   // Packets have more in them than what a GPU reads.
-  Slot* const slot = take_to_fetch(channel, message.chunk.payload == Payload::data ? channel.reader() : By{});
+  Slot* const slot =
+      take_to_fetch(channel, message.chunk.payload == Payload::data ? channel.reader() : By{}, bytes);
   if (slot == nullptr) {
     channel.lose_chunk();
     return UCS_OK;

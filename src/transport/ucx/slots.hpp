@@ -31,7 +31,7 @@ struct Slot {
   ucs_memory_type_t type = UCS_MEMORY_TYPE_HOST;
   ucp_mem_h registration = nullptr;  ///< of the room; null for UCX to look for one
   std::uint64_t sequence = 0;        ///< of the chunk that is received here
-  alignas(ChunkMessage) std::byte header[sizeof(ChunkMessage)]{};
+  alignas(AnnouncedChunkMessage) std::byte header[sizeof(AnnouncedChunkMessage)]{};
   std::size_t header_bytes = 0;
 
   template <typename Message>

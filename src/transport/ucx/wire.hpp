@@ -9,7 +9,7 @@
 
 namespace mpix::transport::ucx {
 
-enum MessageId : unsigned { kAnnouncement = 1, kChunk = 2, kCredit = 3 };
+enum MessageId : unsigned { kAnnouncement = 1, kChunk = 2, kCredit = 3, kAnnouncedChunk = 4 };
 
 /// What the writer lets the reader send: totals over the life of the channel, so that the newest wins in
 /// whatever order messages arrive.
@@ -18,6 +18,7 @@ struct Credits {
   std::uint64_t chunks_granted = 0;
   std::uint64_t chunks_popped = 0;
   std::uint64_t chunk_bytes = 0;  ///< longest chunk that the reader may send
+  std::uint64_t standing = 0;     ///< that many chunks, the last of those granted, are short ones
 };
 
 /// Begins every header.
@@ -36,11 +37,18 @@ struct ChunkMessage {
   Prefix prefix;
   Chunk chunk;
 };
+/// Both in one.
+struct AnnouncedChunkMessage {
+  Prefix prefix;                    ///< of the chunk
+  std::uint64_t announcements = 0;  ///< the announcement's sequence
+  Announcement announcement;
+  Chunk chunk;
+};
 struct CreditMessage {
   Prefix prefix;
 };
 
 static_assert(std::is_trivially_copyable_v<AnnouncementMessage> &&
-              std::is_trivially_copyable_v<ChunkMessage>);
+              std::is_trivially_copyable_v<AnnouncedChunkMessage>);
 
 }  // namespace mpix::transport::ucx

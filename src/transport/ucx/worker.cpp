@@ -64,9 +64,15 @@ void set_segments(const UcxConfig& settings, std::size_t chunk_bytes) {
   modify(settings, prefixed ? "TCP_RX_SEG_SIZE" : "RX_SEG_SIZE", text(chunk_bytes + kSegmentHeaders).c_str());
 }
 
+/// Bytes from which on UCX does not copy what it sends over TCP; SIZE_MAX where somebody else has said when.
+std::size_t copied_below() {
+  return std::getenv("UCX_ZCOPY_THRESH") == nullptr && !has_rdma_devices() ? kMostInline : SIZE_MAX;
+}
+
 UcxContext make_context(const std::string& devices, std::size_t chunk_bytes) {
   const UcxConfig settings = read_ucx_config();
   set_segments(settings, chunk_bytes);
+  if (copied_below() != SIZE_MAX) modify(settings, "ZCOPY_THRESH", text(copied_below()).c_str());
   if (!devices.empty()) modify(settings, "NET_DEVICES", devices.c_str());
   ucp_params_t params{};
   params.field_mask = UCP_PARAM_FIELD_FEATURES | UCP_PARAM_FIELD_NAME;
@@ -91,14 +97,16 @@ UcxWorker::UcxWorker(const Config& config, WorkerParts parts)
       chunk_slots_(std::max(static_cast<std::size_t>(config.net_staging) / chunk_bytes_, kLeastSlots)),
       chunk_flags_(has_rdma_devices() ? 0 : UCP_AM_SEND_FLAG_EAGER),
       writes_later_(!has_rdma_devices()),
+      copied_below_(copied_below()),
       context_(make_context(devices_.own, chunk_bytes_)),
-      budget_(chunk_slots_, chunk_bytes_, kWindow - 2 * ReceiveBudget::kStanding),
+      budget_(chunk_slots_ * chunk_bytes_, chunk_bytes_, kWindow - 2 * ReceiveBudget::kStanding),
       worker_(make_worker(context_)) {
   query_limits();
   offer_gpu_memory(config.net_gpu_memory, parts.gpus);
   announcements_.add(*this, context_, kAnnouncementSlots, inline_limit_);
   set_handler(kAnnouncement, on_announcement);
   set_handler(kChunk, on_chunk);
+  set_handler(kAnnouncedChunk, on_announced_chunk);
   set_handler(kCredit, on_credit);
   log::info(description());
 }
@@ -118,7 +126,7 @@ void UcxWorker::query_limits() {
   const auto* const bytes = reinterpret_cast<const std::byte*>(attributes.address);
   address_.assign(bytes, bytes + attributes.address_length);
   ucp_worker_release_address(worker_.get(), attributes.address);
-  if (attributes.max_am_header < 2 * sizeof(ChunkMessage))
+  if (attributes.max_am_header < 2 * sizeof(AnnouncedChunkMessage))
     throw Error(Code::internal, text("UCX's headers have at most ", attributes.max_am_header, " bytes here"));
   // An announcement that fits where a header would fit is sent in one piece.
   inline_limit_ = align_down(std::min(attributes.max_am_header - sizeof(AnnouncementMessage), kMostInline));
@@ -214,7 +222,8 @@ void UcxWorker::add_channel(const Lock&) {
 void UcxWorker::remove_channel(const Lock&, UcxChannel& channel) noexcept {
   --channels_;
   std::erase(telling_, &channel);
-  for (SlotPool* pool : {&announcements_, &chunks_, &credits_, &fetches_}) pool->disown(channel);
+  for (SlotPool* pool : {&announcements_, &chunks_, &credits_}) pool->disown(channel);
+  for (auto& [cells, pool] : fetches_) pool.disown(channel);
   gpu_slots_.disown(channel);
 }
 

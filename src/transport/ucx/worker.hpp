@@ -107,6 +107,10 @@ class UcxWorker {
   Status send(const Lock&, Endpoint& endpoint, MessageId id, Slot& slot, std::size_t bytes) noexcept;
   /// Whether a message that UCX calls sent may wait in this process until somebody progresses UCX.
   bool writes_later() const noexcept { return writes_later_; }
+  /// Whether UCX does not call such a message sent before that: it is written from where it lies.
+  bool sent_is_written(const Slot& slot, std::size_t bytes) const noexcept {
+    return bytes >= copied_below_ && slot.gpu == By::kNone;
+  }
   /// Lets `channel` send its credits when it can.
   void tell_credits(const Lock&, UcxChannel& channel) noexcept { telling_.push_back(&channel); }
   void release(const Lock&, void* data) noexcept { ucp_am_data_release(worker_.get(), data); }
@@ -134,7 +138,7 @@ class UcxWorker {
                                     std::size_t bytes) noexcept;
   ucs_status_t receive_chunk(const ChunkMessage& message, void* data, std::size_t bytes,
                              bool rendezvous) noexcept;
-  Slot* take_to_fetch(UcxChannel& channel, By reader) noexcept;
+  Slot* take_to_fetch(UcxChannel& channel, By reader, std::size_t bytes) noexcept;
   ucs_status_t fetch_chunk(UcxChannel& channel, const ChunkMessage& message, void* data,
                            std::size_t bytes) noexcept;
   void fetched(Slot& slot, ucs_status_t status) noexcept;
@@ -144,6 +148,8 @@ class UcxWorker {
                                       const ucp_am_recv_param_t*);
   static ucs_status_t on_chunk(void*, const void*, std::size_t, void*, std::size_t,
                                const ucp_am_recv_param_t*);
+  static ucs_status_t on_announced_chunk(void*, const void*, std::size_t, void*, std::size_t,
+                                         const ucp_am_recv_param_t*);
   static ucs_status_t on_credit(void*, const void*, std::size_t, void*, std::size_t,
                                 const ucp_am_recv_param_t*);
   static void finish(Slot& slot) noexcept;
@@ -158,13 +164,15 @@ class UcxWorker {
   std::size_t inline_limit_ = 0;
   std::uint32_t chunk_flags_ = 0;
   bool writes_later_ = false;
+  std::size_t copied_below_ = SIZE_MAX;  ///< bytes of a message from which on UCX does not copy it
   ucs_thread_mode_t thread_mode_ = UCS_THREAD_MODE_SINGLE;
   bool failed_ = false;  ///< a message could not be kept
   bool closed_ = false;
   std::size_t channels_ = 0;
   std::map<std::vector<std::byte>, std::unique_ptr<Endpoint>> endpoints_;  ///< outlive their messages
   UcxContext context_;
-  SlotPool announcements_, chunks_, credits_, fetches_;
+  SlotPool announcements_, chunks_, credits_;
+  std::map<std::size_t, SlotPool> fetches_;  ///< by the cells of a slot
   GpuSlots gpu_slots_;
   std::string gpu_memory_unused_;
   ReceiveBudget budget_;
