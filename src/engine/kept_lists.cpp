@@ -107,7 +107,7 @@ bool SentList::keep(std::int64_t position, std::int64_t bytes, std::size_t list_
   const std::int64_t more = static_cast<std::int64_t>(list_bytes) + kPartOverhead;
   if (bytes_before() > most_ - more) return false;
   if (ends_.empty()) numbers_->begin(number_);
-  introduces_ |= introduces;
+  if (introduces) introducing_.insert(position);
   auto part = ends_.emplace(position, position + bytes).first;
   numbers_->add(number_, more);
   if (part != ends_.begin() && std::prev(part)->second == position) {

@@ -9,6 +9,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <unordered_map>
 #include <vector>
 
@@ -59,12 +60,12 @@ class SentList {
   /// A packet says so, of `bytes` bytes from `position` on, which were not known; with all introductions, if
   /// it `introduces`. False: there is no room for its lists, so it must not say so. Throws std::bad_alloc.
   bool keep(std::int64_t position, std::int64_t bytes, std::size_t list_bytes, bool introduces = false);
-  /// Whether the part that was kept first in the lane has all introductions.
-  bool introduces() const noexcept { return introduces_; }
+  /// Whether what is kept from `position` on begins with all introductions.
+  bool introduces(std::int64_t position) const noexcept { return introducing_.contains(position); }
   /// A packet that said so may not have been sent: what is kept counts no more.
   void forget() noexcept {
     ends_.clear();
-    introduces_ = false;
+    introducing_.clear();
   }
 
  private:
@@ -73,7 +74,7 @@ class SentList {
   std::shared_ptr<ListNumbers> numbers_;
   std::int64_t most_;
   std::uint32_t number_ = 0;
-  bool introduces_ = false;
+  std::set<std::int64_t> introducing_;         // positions
   std::map<std::int64_t, std::int64_t> ends_;  // of what is known, by beginnings; what adjoins is joined
 };
 

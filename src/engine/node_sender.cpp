@@ -119,20 +119,22 @@ bool NodeSender::send_whole(Run& run, const NodeRoute::Lane& lane, Progress& pro
 Status NodeSender::write(std::span<std::byte> room, Run& run, PacketOrder order, SentList& list,
                          Progress& progress, const PacketSource& source, PacketExtent& extent) noexcept {
   const bool introducing = introduces(progress);
-  // Kept lists have all introductions or none.
+  // Kept lists have all introductions or none, at a part's beginning.
   const bool all_or_none = !introducing || introductions_.size() == route_->introductions.size();
+  const bool kept_so = !introducing || (all_or_none && list.introduces(progress.position));
   std::span<const PacketDest> none;
   std::span<const PacketDest>& introductions = introducing ? introductions_ : none;
   order.header.position = progress.position;
   Status status;
   try {
     const std::int64_t known = list.known(progress.position);
-    if (known > 0 && all_or_none && (!introducing || list.introduces())) {
+    if (known > 0 && kept_so) {
       order.header.list = list.number();
       order.most = std::min(order.most, known);
       introductions = {};
       status = PacketWriter::write_data(room, order, progress.cursor, source, extent);
     } else {
+      if (known > 0) order.most = 0;  // but introductions
       if (known == 0 && progress.left > 0 && all_or_none && run.reused)
         order.header.list = list.number_to_keep();
       if (order.header.list != 0) order.most = std::min(order.most, list.unknown(progress.position));

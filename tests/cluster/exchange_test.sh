@@ -70,6 +70,13 @@ wire_bytes() {
   verdict "$traffic, 4 nodes of $ranks ranks and $nics interfaces: ${right#* }" "${right%% *}"
 }
 
+# Lists that are kept while others send parts of what they are of, other ones each time.
+helped_plan() {
+  MPIX_LAYOUT_TIMEOUT=10 MPIX_LAYOUT_NET_DEVICES='eth0;eth1' cluster --nodes 4 --ranks-per-node 2 --nics 2 --rate 500mbit -- \
+    "$top_builddir/osu_moe_dispatch" --api plan --traffic bimodal --row 14336 --baseline none -i 20 -c
+  verdict "a plan with helpers" "$([[ $? == 0 ]] && echo yes)"
+}
+
 # A rank that hands on what others get dies: the others report it or the launcher ends them; none hangs.
 # Launcher and MPI are kept from ending the job, and then the launcher may not end itself.
 killed_forwarder() { # route
@@ -136,6 +143,7 @@ wire_bytes 1 2 uniform
 wire_bytes 1 3 one-node
 wire_bytes 1 1 skewed
 wire_bytes 2 2 bimodal
+helped_plan
 killed_forwarder forward
 killed_forwarder aggregate
 # Ranks of which the first of a node cannot reach the second of another by their own devices.

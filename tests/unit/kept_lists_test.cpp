@@ -204,5 +204,19 @@ TEST(KeptLists, WhatIsNotKeptIsRefused) {
   EXPECT_FALSE(kept.recall(header, 0, view, bytes).ok()) << "of a list that was dropped";
 }
 
+TEST(KeptLists, IntroductionsAreKnownWhereThePartBeganThatHasThem) {
+  SentList list(std::make_shared<ListNumbers>(), kPlenty);
+  ASSERT_NE(list.number_to_keep(), 0u);
+  ASSERT_TRUE(list.keep(100, 50, 10, true));  // others have sent what is before
+  EXPECT_TRUE(list.introduces(100));
+  EXPECT_FALSE(list.introduces(0)) << "nothing is kept there";
+  ASSERT_TRUE(list.keep(0, 100, 10, false));
+  EXPECT_GT(list.known(0), 0);
+  EXPECT_FALSE(list.introduces(0));
+  EXPECT_FALSE(list.introduces(120)) << "the receiver has them with the part's first byte";
+  list.forget();
+  EXPECT_FALSE(list.introduces(100));
+}
+
 }  // namespace
 }  // namespace mpix::engine
