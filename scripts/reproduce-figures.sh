@@ -9,9 +9,10 @@
 #   rows-alloc   the same in memory from MPIX_Layout_mem_alloc
 #   fft          transposes of 256^3 and 512x512x64 points, 2 and 4 ranks
 #   small        8 B to 1 KiB a peer, one-shot and planned, 2 ranks
-#   network      rows of 4 KiB between two nodes of the namespace cluster, unshaped and at 500 Mbit/s
+#   network      rows of 4 KiB between two nodes of the namespace cluster, unshaped and at 500 Mbit/s, and 2 KiB
+#                to 2 MiB a peer, unshaped
 #   moe          dispatch of rows of 4 and 14 KiB on 4 nodes of 2 ranks at 500 Mbit/s, one and two interfaces a
-#                node, and of 64 B to 14 KiB inside one node
+#                node, of 64 B to 4 KiB unshaped, and of 64 B to 14 KiB inside one node
 #   routes       the same traffic, rows of 64 B to 16 KiB, then few tokens, and short messages on 4 nodes of 8 ranks:
 #                the chosen route beside the direct one
 #   setup        time to plan an exchange of a million rows of 64 B
@@ -26,7 +27,7 @@ build=. json= quick=no failed=0
 declare -a figures=() extra=()
 MPIRUN=${MPIRUN:-mpirun}
 
-usage() { sed -n 's/^# \{0,1\}//; 4,21p' "${BASH_SOURCE[0]}"; }
+usage() { sed -n 's/^# \{0,1\}//; 4,22p' "${BASH_SOURCE[0]}"; }
 
 parse() {
   while (($# > 0)); do
@@ -99,6 +100,7 @@ small() {
 network() {
   local -a cluster=("$source/tests/cluster/cluster" run --nodes 2 --ranks-per-node 1)
   show network-unshaped "${cluster[@]}" -- "$bench" --total 64M --row 4096 --api plan --baseline packed,datatypes -c
+  show network-sizes "${cluster[@]}" -- "$bench" -m 2048:2097152 --row 64 --api plan --baseline packed,datatypes -c
   show network-500mbit "${cluster[@]}" --rate 500mbit -- "$bench" --total 16M --row 4096 --api plan -i 10 \
     --baseline packed,datatypes -c || return
   # Half of what a rank sends crosses the link: column 1 is that half in bytes, column 3 the time in us.
@@ -112,6 +114,8 @@ moe() {
     --link-rate 62.5M -c
   MPIX_LAYOUT_NET_DEVICES='eth0;eth1' show moe-two-nics "${cluster[@]}" --nics 2 -- "$dispatch" \
     --traffic bimodal,uniform --row 4096,14336 --link-rate 125M -c
+  show moe-unshaped "$source/tests/cluster/cluster" run --nodes 4 --ranks-per-node 2 -- "$dispatch" --api plan \
+    --traffic uniform,one-node,bimodal --row 64,256,1024,4096 -i 100 -c
   launch 2
   show moe-inside "${launcher[@]}" "$dispatch" --tokens 4096 --row 64,256,1024,4096,14336 -c
 }

@@ -61,8 +61,7 @@ class ReceiveBudget {
   /// `bytes` of memory for all chunks, of at most `chunk_bytes` each; one channel gets at most `window` of
   /// them beyond its standing grant.
   ReceiveBudget(std::size_t bytes, std::size_t chunk_bytes, std::size_t window) noexcept
-      : longest_(chunk_bytes),
-        cell_bytes_(std::min(chunk_bytes, kCellBytes)),
+      : cell_bytes_(std::min(chunk_bytes, kCellBytes)),
         window_(window),
         may_stand_(bytes / cell_bytes_ / kStandingShare / kStanding * kStanding),
         free_(bytes / cell_bytes_ - may_stand_),
@@ -130,7 +129,7 @@ class ReceiveBudget {
   void rescue(Pacer::Clock::time_point now) noexcept;
   void drop_satisfied() noexcept;
 
-  std::size_t longest_, cell_bytes_, window_;
+  std::size_t cell_bytes_, window_;
   std::size_t may_stand_;  ///< chunks of standing grants that may still be made
   std::size_t free_;       ///< cells
   Pacer pacer_;
