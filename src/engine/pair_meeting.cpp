@@ -81,7 +81,7 @@ bool PairExchange::announce(Run& run) noexcept {
 
 /// With the first chunk, where that may be sent.
 Status PairExchange::send_announcement(Run& run, const Announcement& announcement) noexcept {
-  if (begins_unasked(run)) choose_chunks();
+  if (begins_unasked(run)) choose_chunks();  // also for chunks that follow before the ranks have met
   if (begins_unasked(run) && sends_now(run)) {
     const auto left = static_cast<std::size_t>(send_total() - sent_);
     const std::span<std::byte> room = channel().chunk_begin(std::min(chunk_bytes_, left));

@@ -12,6 +12,7 @@
 /// channel is used by one thread at a time; different channels may be used by different threads.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -50,7 +51,7 @@ inline constexpr std::uint32_t kMostKept = 0xffffff;
 /// allow no more: so that both ends work at once, unless chunks get so short that their number costs more.
 constexpr std::int64_t net_piece(std::int64_t bytes) noexcept {
   constexpr std::int64_t kPieces = 8, kShortest = 128 << 10;
-  return bytes / kPieces > kShortest ? bytes / kPieces : kShortest;
+  return std::max(bytes / kPieces, kShortest);
 }
 
 /// How a chunk's payload is to be understood; the transport only carries it.

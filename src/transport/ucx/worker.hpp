@@ -107,7 +107,7 @@ class UcxWorker {
   Status send(const Lock&, Endpoint& endpoint, MessageId id, Slot& slot, std::size_t bytes) noexcept;
   /// Whether a message that UCX calls sent may wait in this process until somebody progresses UCX.
   bool writes_later() const noexcept { return writes_later_; }
-  /// Whether UCX does not call such a message sent before that: it is written from where it lies.
+  /// Whether UCX calls such a message sent only once that is done, because it writes it from where it lies.
   bool sent_is_written(const Slot& slot, std::size_t bytes) const noexcept {
     return bytes >= copied_below_ && slot.gpu == By::kNone;
   }
