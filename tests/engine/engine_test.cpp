@@ -44,6 +44,29 @@ TEST_F(EngineTest, SeveralInFlight) {
     }
 }
 
+/// Between nodes a rank sends what its credit allows before it has heard of its peer; the first chunk is one
+/// message with the announcement. Inside a node it waits.
+TEST_F(EngineTest, BeginsBeforeThePeer) {
+  constexpr std::int64_t kBytes = 20000, kStanding = 3000;
+  for (const bool same_node : {false, true}) {
+    WorldOptions options;
+    options.loopback = {.chunk_limit = 2000, .same_node = same_node, .standing = kStanding};
+    World world(options);
+    std::vector<Task> tasks = world.prepare(rng, even_traffic(2, kBytes));
+    world.start(0, tasks[0]);
+    for (int i = 0; i < 20; ++i) world.step(0);
+    std::int64_t sent = 0;
+    for (const Wire::Message& message : world.network().wire(0, 1).chunks) sent += message.chunk.bytes;
+    EXPECT_EQ(sent, same_node ? 0 : kStanding);
+    world.start(1, tasks[1]);
+    std::vector<std::vector<Task>*> all{&tasks};
+    ASSERT_TRUE(world.run(rng, all)) << "hangs";
+    expect_right(tasks);
+    EXPECT_EQ(tasks[0].traffic.messages, same_node ? 0 : tasks[0].traffic.chunks);
+    expect_contract(world);
+  }
+}
+
 /// Room is refused, arrivals are seen late, chunks are cut short: slower, but right.
 TEST_F(EngineTest, UnwillingTransport) {
   for (const int ranks : {2, 3, 5})
