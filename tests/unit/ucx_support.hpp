@@ -3,6 +3,9 @@
 #pragma once
 
 #include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <chrono>
@@ -138,6 +141,56 @@ struct Receiver {
       channel.pop_chunk();
     }
   }
+};
+
+/// A rank in a process of its own; talks over two pipes.
+class Child {
+ public:
+  template <typename Body>
+  explicit Child(Body body) {
+    EXPECT_EQ(::pipe(to_parent_), 0);
+    EXPECT_EQ(::pipe(to_child_), 0);
+    pid_ = ::fork();
+    if (pid_ != 0) return;
+    body(*this);
+    ::_exit(0);
+  }
+  ~Child() {
+    kill();
+    for (int fd : {to_parent_[0], to_parent_[1], to_child_[0], to_child_[1]}) ::close(fd);
+  }
+  void kill() {
+    if (pid_ <= 0) return;
+    ::kill(pid_, SIGKILL);
+    ::waitpid(std::exchange(pid_, 0), nullptr, 0);
+  }
+  std::vector<std::byte> swap_addresses(std::span<const std::byte> own) const {
+    const int out = pid_ == 0 ? to_parent_[1] : to_child_[1];
+    const int in = pid_ == 0 ? to_child_[0] : to_parent_[0];
+    const std::size_t bytes = own.size();
+    EXPECT_EQ(::write(out, &bytes, sizeof bytes), static_cast<ssize_t>(sizeof bytes));
+    EXPECT_EQ(::write(out, own.data(), bytes), static_cast<ssize_t>(bytes));
+    std::size_t theirs = 0;
+    EXPECT_EQ(::read(in, &theirs, sizeof theirs), static_cast<ssize_t>(sizeof theirs));
+    std::vector<std::byte> address(theirs);
+    EXPECT_EQ(::read(in, address.data(), theirs), static_cast<ssize_t>(theirs));
+    return address;
+  }
+  void tell(std::int64_t what) const {
+    EXPECT_EQ(::write(pid_ == 0 ? to_parent_[1] : to_child_[1], &what, sizeof what),
+              static_cast<ssize_t>(sizeof what));
+  }
+  /// Waits for what the other process tells.
+  std::int64_t hear() const {
+    std::int64_t what = -1;
+    EXPECT_EQ(::read(pid_ == 0 ? to_child_[0] : to_parent_[0], &what, sizeof what),
+              static_cast<ssize_t>(sizeof what));
+    return what;
+  }
+
+ private:
+  int to_parent_[2]{-1, -1}, to_child_[2]{-1, -1};
+  pid_t pid_ = -1;
 };
 
 }  // namespace mpix::transport::ucx

@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The UCX transport between workers of one process, over TCP on the loopback device.
 #include <gtest/gtest.h>
-#include <signal.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <cstdlib>
 #include <functional>
@@ -316,45 +313,6 @@ TEST(UcxTransport, WorkersMayGoWithoutClosing) {
   ASSERT_TRUE(announce(transport.connect(1), 1));
   workers[1].reset();
 }
-
-/// A rank in a process of its own; talks over two pipes.
-class Child {
- public:
-  template <typename Body>
-  explicit Child(Body body) {
-    EXPECT_EQ(::pipe(to_parent_), 0);
-    EXPECT_EQ(::pipe(to_child_), 0);
-    pid_ = ::fork();
-    if (pid_ != 0) return;
-    body(*this);
-    ::_exit(0);
-  }
-  ~Child() {
-    kill();
-    for (int fd : {to_parent_[0], to_parent_[1], to_child_[0], to_child_[1]}) ::close(fd);
-  }
-  void kill() {
-    if (pid_ <= 0) return;
-    ::kill(pid_, SIGKILL);
-    ::waitpid(std::exchange(pid_, 0), nullptr, 0);
-  }
-  std::vector<std::byte> swap_addresses(std::span<const std::byte> own) const {
-    const int out = pid_ == 0 ? to_parent_[1] : to_child_[1];
-    const int in = pid_ == 0 ? to_child_[0] : to_parent_[0];
-    const std::size_t bytes = own.size();
-    EXPECT_EQ(::write(out, &bytes, sizeof bytes), static_cast<ssize_t>(sizeof bytes));
-    EXPECT_EQ(::write(out, own.data(), bytes), static_cast<ssize_t>(bytes));
-    std::size_t theirs = 0;
-    EXPECT_EQ(::read(in, &theirs, sizeof theirs), static_cast<ssize_t>(sizeof theirs));
-    std::vector<std::byte> address(theirs);
-    EXPECT_EQ(::read(in, address.data(), theirs), static_cast<ssize_t>(theirs));
-    return address;
-  }
-
- private:
-  int to_parent_[2]{-1, -1}, to_child_[2]{-1, -1};
-  pid_t pid_ = -1;
-};
 
 void stream_for_ever(const Child& self) {
   auto worker = std::make_shared<UcxWorker>(small_config());
