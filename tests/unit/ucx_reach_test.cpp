@@ -6,6 +6,7 @@
 #include <netinet/in.h>
 
 #include <algorithm>
+#include <chrono>
 #include <memory>
 #include <string>
 #include <vector>
@@ -56,6 +57,29 @@ TEST(UcxTransport, PeersThatTheOwnDevicesDoNotReach) {
   ASSERT_TRUE(ranks.progress_until([&] {
     return std::all_of(senders.begin(), senders.end(), [](Sender& each) { return each.channel.flushed(); });
   }));
+}
+
+/// A connection is made by both. Whoever has all that it waits for does not progress any more, and what it is
+/// allowed to send next can be told later.
+TEST(UcxTransport, NobodyWaitsUntilCreditHasLeft) {
+  const std::string device = other_than_loopback();
+  if (device.empty()) GTEST_SKIP() << "no other interface than loopback";
+  const std::string all = "lo," + device;
+  Ranks ranks({{"lo", all}, {device, all}});
+  const auto sender = ranks.make(0), receiver = ranks.make(1);
+  Channel& from = receiver->connect(0);
+  Channel& to = sender->connect(1);
+  ASSERT_TRUE(to.chunk_begin(1).empty());
+  from.expect(1);
+  const auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds(100);
+  while (std::chrono::steady_clock::now() < end) {
+    bool happened = false;
+    ASSERT_TRUE(ranks.worker(1)->progress(happened).ok());
+    EXPECT_TRUE(from.flushed());
+  }
+  std::span<std::byte> room;
+  ASSERT_TRUE(ranks.progress_until([&] { return !(room = to.chunk_begin(1)).empty(); }));
+  to.chunk_cancel(room.data());
 }
 
 TEST(UcxTransport, PeerThatCannotBeReachedIsAnError) {

@@ -62,8 +62,10 @@ Status UcxChannel::post(const Lock& lock, MessageId id, Slot*& slot, std::size_t
     taken.pool->give(taken);
     return status;
   }
-  ++in_flight_;
-  endpoint_->unproven = id != kCredit && !worker_.sent_is_written(taken, bytes);
+  if (taken.awaited) {
+    ++in_flight_;
+    endpoint_->unproven = id != kCredit && !worker_.sent_is_written(taken, bytes);
+  }
   status = worker_.send(lock, *endpoint_, id, taken, bytes);
   if (status.ok()) return {};
   return {Code::peer, text("nothing can be sent to rank ", peer_, ": ", status.message())};
@@ -146,24 +148,26 @@ bool UcxChannel::flushed(const Lock& lock) noexcept {
   if (!endpoint_->unproven || endpoint_->unread <= kAlwaysWritten) return endpoint_->in_flight == 0;
   // UCX over TCP calls a message sent that the socket has no room for yet, but takes the next one only once
   // all of it is written. Flushing would not do: it waits for the peer's progress.
+  return post_credits(lock, true) && endpoint_->in_flight == 0;
+}
+
+/// False while there is no slot for the message.
+bool UcxChannel::post_credits(const Lock& lock, bool awaited) noexcept {
   Slot* slot = worker_.credits().take(*this);
   if (slot == nullptr) return false;
+  slot->awaited = awaited;
   slot->set_header(CreditMessage{prefix(0)});
   const Status status = post(lock, kCredit, slot, 0);
   if (!status.ok()) log::debug(status.message());  // check_peer() tells the engine
-  return endpoint_->in_flight == 0;
+  return true;
 }
 
 bool UcxChannel::send_credits(const Lock& lock) noexcept {
   const bool known =
       told_.announcements_popped == announcements_read_ && told_.chunks_granted == demand_.granted;
-  if (!known && peer_status().ok()) {
-    Slot* slot = worker_.credits().take(*this);
-    if (slot == nullptr) return false;
-    slot->set_header(CreditMessage{prefix(0)});
-    const Status status = post(lock, kCredit, slot, 0);
-    if (!status.ok()) log::debug(status.message());  // check_peer() tells the engine
-  }
+  // Nobody waits for it to leave: if it is the first message of a connection, it may need a peer that makes
+  // progress, and who has what it was waiting for does not.
+  if (!known && peer_status().ok() && !post_credits(lock, false)) return false;
   telling_ = false;
   return true;
 }

@@ -57,7 +57,7 @@ class UcxChannel final : public Channel {
   void put_chunk(std::uint64_t sequence, void* data, Slot* slot) noexcept;
   void lose_chunk() noexcept;
   void take_credits(const Credits& credits) noexcept;
-  /// A message has left, or never will.
+  /// A message that is awaited has left, or never will.
   void sent() noexcept { --in_flight_; }
   /// Sends the credits if they are not yet known to the peer; false if that must be tried again.
   bool send_credits(const Lock& lock) noexcept;
@@ -84,6 +84,7 @@ class UcxChannel final : public Channel {
   Prefix prefix(std::uint64_t sequence) noexcept;
   Status prepare_endpoint(const Lock& lock) noexcept;
   Status post(const Lock& lock, MessageId id, Slot*& slot, std::size_t bytes) noexcept;
+  bool post_credits(const Lock& lock, bool awaited) noexcept;
   void count_sent(std::uint32_t& unread, std::size_t bytes) noexcept;
   void count_read(std::uint32_t& unread) noexcept;
   Status peer_status() const noexcept;
@@ -98,7 +99,7 @@ class UcxChannel final : public Channel {
   const int peer_;
   Endpoint* endpoint_ = nullptr;
   const char* broken_ = nullptr;  ///< what the peer did wrong
-  std::uint64_t in_flight_ = 0;   ///< messages that UCX has not sent yet
+  std::uint64_t in_flight_ = 0;   ///< messages that UCX has not sent yet; those awaited
 
   std::uint64_t announcements_sent_ = 0, announcements_read_ = 0;
   std::uint64_t chunks_sent_ = 0, chunks_read_ = 0;

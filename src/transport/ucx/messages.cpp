@@ -41,7 +41,7 @@ Status UcxWorker::send(const Lock&, Endpoint& endpoint, MessageId id, Slot& slot
   param.cb.send = on_sent;
   param.user_data = &slot;
   slot.endpoint = &endpoint;
-  ++endpoint.in_flight;
+  if (slot.awaited) ++endpoint.in_flight;
   const ucs_status_ptr_t request = ucp_am_send_nbx(endpoint.handle.get(), id, slot.header, slot.header_bytes,
                                                    slot.room.data(), bytes, &param);
   if (request == nullptr || UCS_PTR_IS_ERR(request)) finish(slot);
@@ -52,8 +52,10 @@ Status UcxWorker::send(const Lock&, Endpoint& endpoint, MessageId id, Slot& slot
 
 /// A message has left, or never will.
 void UcxWorker::finish(Slot& slot) noexcept {
-  --slot.endpoint->in_flight;
-  if (slot.owner != nullptr) slot.owner->sent();
+  if (slot.awaited) {
+    --slot.endpoint->in_flight;
+    if (slot.owner != nullptr) slot.owner->sent();
+  }
   slot.pool->give(slot);
 }
 

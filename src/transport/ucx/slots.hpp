@@ -27,6 +27,7 @@ struct Slot {
   UcxWorker* worker = nullptr;
   UcxChannel* owner = nullptr;    ///< null once the channel is gone
   Endpoint* endpoint = nullptr;   ///< by which it is sent
+  bool awaited = true;            ///< flushed() waits until it has left
   std::uint64_t gpu = By::kNone;  ///< in whose memory the room lies
   ucs_memory_type_t type = UCS_MEMORY_TYPE_HOST;
   ucp_mem_h registration = nullptr;  ///< of the room; null for UCX to look for one

@@ -34,7 +34,7 @@ class UcxTransport;
 struct Endpoint {
   UcxEndpoint handle;
   ucs_status_t error = UCS_OK;
-  std::uint64_t in_flight = 0;  ///< messages that UCX has not sent yet, of all channels
+  std::uint64_t in_flight = 0;  ///< messages that UCX has not sent yet, of all channels; those awaited
   std::uint64_t unread = 0;     ///< bytes of announcements and chunks that peers have not said to have read
   bool by_detour = false;
   bool unproven = false;  ///< the last message may not have left this process; see UcxChannel::flushed()
