@@ -36,9 +36,10 @@ engine::Context make_context(int rank) {
 
 std::unique_ptr<engine::Relay> make_relay(int rank, Routes& routes) {
   if (routes.packet_network == nullptr) return nullptr;
-  return std::make_unique<engine::Relay>(engine::RelayParts{
-      std::move(routes.nodes), rank, std::move(routes.board), routes.packet_network.get(),
-      routes.packet_node.get(), Process::get().devices(), routes.devices_differ, routes.forced});
+  return std::make_unique<engine::Relay>(
+      engine::RelayParts{std::move(routes.nodes), rank, std::move(routes.board), routes.packet_network.get(),
+                         routes.packet_node.get(), Process::get().devices(), routes.devices_differ,
+                         routes.forced, &Process::get().kernels()});
 }
 
 }  // namespace

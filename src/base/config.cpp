@@ -190,7 +190,8 @@ std::vector<ConfigRow> network_rows() {
        [](const Config& c) { return get_bytes(c.net_chunk); }},
       {"kept_lists", "bytes", "256K",
        "lists of places that a forwarder keeps for each rank that sends to it, so that a plan sends them "
-       "only once; less where there are more than 512 ranks. Inside a node the receiver keeps where rows go "
+       "only once; less where there are more than 512 ranks. How they are handed out is kept too, in up to "
+       "64 MiB of each node for each communicator. Inside a node the receiver keeps where rows go "
        "that it gets once for several places, 16 bytes a place, whatever the size; with 0 nothing is kept",
        true, [](Config& c, View v) { return set_bytes(c.kept_lists, v, 0); },
        [](const Config& c) { return get_bytes(c.kept_lists); }},

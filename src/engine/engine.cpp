@@ -270,11 +270,10 @@ void Engine::tell_node() noexcept {
   relay_->idle(idle);
 }
 
-Taken Engine::deliver(const PacketHeader& header, const PacketDest& dest,
-                      std::span<const PacketEntry> entries, const std::byte* data) noexcept {
+Taken Engine::deliver(const PacketHeader& header, const PacketPart& part) noexcept {
   if (header.exchange > exchanges_) return Taken::not_now;
   Exchange* const exchange = active(header.exchange);
-  return exchange == nullptr ? Taken::all : exchange->take(header.source, dest, entries, data);
+  return exchange == nullptr ? Taken::all : exchange->take(header.source, part);
 }
 
 Exchange* Engine::active(std::uint64_t exchange) noexcept {

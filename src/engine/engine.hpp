@@ -84,8 +84,7 @@ class Engine final : RelayClient {
   void take_packets() noexcept;
   bool progress_relay() noexcept;
   void tell_node() noexcept;
-  Taken deliver(const PacketHeader& header, const PacketDest& dest, std::span<const PacketEntry> entries,
-                const std::byte* data) noexcept override;
+  Taken deliver(const PacketHeader& header, const PacketPart& part) noexcept override;
   void forwarded(std::uint64_t exchange, std::int64_t bytes) noexcept override;
   void helped(std::uint64_t exchange, std::int64_t bytes) noexcept override;
   Exchange* active(std::uint64_t exchange) noexcept;

@@ -176,13 +176,12 @@ PairExchange* Exchange::live_pair(int peer) noexcept {
   return &live_[place_[*index]];
 }
 
-Taken Exchange::take(int source, const PacketDest& dest, std::span<const PacketEntry> entries,
-                     const std::byte* data) noexcept {
+Taken Exchange::take(int source, const PacketPart& part) noexcept {
   if (!open()) return Taken::not_now;
   PairExchange* const pair = live_pair(source);
   if (pair == nullptr) return Taken::all;
-  if (dest.introduces) pair->introduce(run_, dest.send_bytes, dest.recv_bytes);
-  return pair->take(run_, entries, data) ? Taken::all : Taken::not_now;
+  if (part.dest.introduces) pair->introduce(run_, part.dest.send_bytes, part.dest.recv_bytes);
+  return pair->take(run_, part) ? Taken::all : Taken::not_now;
 }
 
 void Exchange::check_peers() noexcept {

@@ -85,8 +85,7 @@ class Exchange {
   std::uint64_t number() const noexcept { return run_.exchange; }
   const BoundPlan& plan() const noexcept { return *bound_; }
   /// Takes what a packet of `source` has for this rank.
-  Taken take(int source, const PacketDest& dest, std::span<const PacketEntry> entries,
-             const std::byte* data) noexcept;
+  Taken take(int source, const PacketPart& part) noexcept;
   /// Gives up everything that is not done, and waits no longer for the other ranks of the node.
   void desert(const Status& status) noexcept;
   /// What went wrong first; meaningful once done.

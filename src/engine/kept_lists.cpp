@@ -82,9 +82,16 @@ SentList::~SentList() {
   if (number_ != 0) numbers_->give_back(number_);
 }
 
-std::int64_t SentList::known(std::int64_t position) const noexcept {
-  const auto after = ends_.upper_bound(position);
-  return after == ends_.begin() ? 0 : std::max<std::int64_t>(std::prev(after)->second - position, 0);
+std::int64_t SentList::known(std::int64_t position, std::int64_t most) const noexcept {
+  auto part = ends_.upper_bound(position);
+  if (part == ends_.begin() || std::prev(part)->second <= position) return 0;
+  std::int64_t whole = 0, known = std::prev(part)->second - position;
+  for (; known < most && part != ends_.end() && part->first == position + known; ++part) {
+    whole = known;
+    known = part->second - position;
+  }
+  if (known <= most) return known;
+  return whole >= most / 2 && whole > 0 ? whole : most;
 }
 
 std::int64_t SentList::unknown(std::int64_t position) const noexcept {
@@ -108,16 +115,8 @@ bool SentList::keep(std::int64_t position, std::int64_t bytes, std::size_t list_
   if (bytes_before() > most_ - more) return false;
   if (ends_.empty()) numbers_->begin(number_);
   if (introduces) introducing_.insert(position);
-  auto part = ends_.emplace(position, position + bytes).first;
+  ends_.emplace(position, position + bytes);
   numbers_->add(number_, more);
-  if (part != ends_.begin() && std::prev(part)->second == position) {
-    std::prev(part)->second = part->second;
-    part = std::prev(ends_.erase(part));
-  }
-  const auto next = std::next(part);
-  if (next == ends_.end() || next->first != part->second) return true;
-  part->second = next->second;
-  ends_.erase(next);
   return true;
 }
 
@@ -125,7 +124,19 @@ void KeptLists::keep(const PacketHeader& header, const std::byte* lists) {
   if (header.list == 0 || header.lists == 0) return;
   List& list = lists_[header.list & ~kNewList];
   if ((header.list & kNewList) != 0) list.clear();
-  list[header.position] = {header.bytes, header.dests, header.entries, {lists, lists + header.lists}};
+  list[header.position] = {
+      header.bytes, header.dests, header.entries, {lists, lists + header.lists}, nullptr};
+}
+
+KeptPart* KeptLists::whole_part(const PacketHeader& header, std::int64_t from, std::int64_t& bytes) {
+  const auto list = lists_.find(header.list);
+  if (list == lists_.end()) return nullptr;
+  const auto found = list->second.find(header.position + from);
+  if (found == list->second.end() || found->second.bytes > header.bytes - from) return nullptr;
+  Part& part = found->second;
+  bytes = part.bytes;
+  if (part.handed_out == nullptr) part.handed_out = std::make_unique<KeptPart>();
+  return part.handed_out.get();
 }
 
 Status KeptLists::recall(const PacketHeader& header, std::int64_t from, PacketView& view,

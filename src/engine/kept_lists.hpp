@@ -13,6 +13,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "engine/kept_parts.hpp"
 #include "engine/packet.hpp"
 
 namespace mpix::engine {
@@ -48,8 +49,9 @@ class SentList {
   SentList& operator=(const SentList&) = delete;
   ~SentList();
 
-  /// Bytes from `position` on whose lists the forwarder has.
-  std::int64_t known(std::int64_t position) const noexcept;
+  /// Bytes from `position` on whose lists the forwarder has, `most` at most; up to the end of a part where
+  /// that is not less than half of them, since whole parts are handed out with less effort.
+  std::int64_t known(std::int64_t position, std::int64_t most) const noexcept;
   /// Bytes from `position`, which is not known, up to the next that is.
   std::int64_t unknown(std::int64_t position) const noexcept;
   /// What the header of a packet says that is read with kept lists.
@@ -75,7 +77,7 @@ class SentList {
   std::int64_t most_;
   std::uint32_t number_ = 0;
   std::set<std::int64_t> introducing_;         // positions
-  std::map<std::int64_t, std::int64_t> ends_;  // of what is known, by beginnings; what adjoins is joined
+  std::map<std::int64_t, std::int64_t> ends_;  // of the parts that are known, by their beginnings
 };
 
 /// What a forwarder keeps of one sender.
@@ -86,12 +88,16 @@ class KeptLists {
   /// The receivers and entries of the packet's bytes from `from` on, as far as one kept part reaches: sets
   /// `view.dests`, `view.entries` and `bytes`. Status (internal) where nothing is kept of it.
   Status recall(const PacketHeader& header, std::int64_t from, PacketView& view, std::int64_t& bytes);
+  /// How a kept part is handed out, where the packet has all of it, from `from` on; sets `bytes` to its
+  /// data's. Null where there is no such. Lives until other lists are kept. Throws std::bad_alloc.
+  KeptPart* whole_part(const PacketHeader& header, std::int64_t from, std::int64_t& bytes);
 
  private:
   struct Part {
     std::int64_t bytes = 0;  ///< of data
     std::uint32_t dests = 0, entries = 0;
     std::vector<std::byte> lists;
+    std::unique_ptr<KeptPart> handed_out;  ///< made at the first use as a whole
   };
   using List = std::map<std::int64_t, Part>;  // by position
   std::unordered_map<std::uint32_t, List> lists_;

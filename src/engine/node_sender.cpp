@@ -127,10 +127,11 @@ Status NodeSender::write(std::span<std::byte> room, Run& run, PacketOrder order,
   order.header.position = progress.position;
   Status status;
   try {
-    const std::int64_t known = list.known(progress.position);
+    const auto room_for_data = static_cast<std::int64_t>(room.size() - data_place(0));
+    const std::int64_t known = list.known(progress.position, std::min(order.most, room_for_data));
     if (known > 0 && kept_so) {
       order.header.list = list.number();
-      order.most = std::min(order.most, known);
+      order.most = known;
       introductions = {};
       status = PacketWriter::write_data(room, order, progress.cursor, source, extent);
     } else {

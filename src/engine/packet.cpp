@@ -11,10 +11,6 @@
 namespace mpix::engine {
 namespace {
 
-constexpr std::size_t data_place(std::size_t lists) {
-  return (sizeof(PacketHeader) + lists + kPacketAlignment - 1) / kPacketAlignment * kPacketAlignment;
-}
-
 /// Of `left` bytes, those that go into `room` bytes.
 std::int64_t cut(std::int64_t left, std::int64_t room) noexcept {
   return left <= room ? left : room / kPacketCut * kPacketCut;
@@ -73,7 +69,7 @@ void PartWriter::prepare(const PacketDest& dest) {
 }
 
 std::size_t PartWriter::write(std::span<std::byte> room, const PacketView& packet, const PacketDest& dest,
-                              PartCursor& cursor) noexcept {
+                              PartCursor& cursor, std::uint32_t list) noexcept {
   PacketDest part = dest;
   part.first = 0;
   part.introduces = dest.introduces && !cursor.introduced;
@@ -83,6 +79,7 @@ std::size_t PartWriter::write(std::span<std::byte> room, const PacketView& packe
   PacketHeader header;
   header.exchange = packet.header.exchange;
   header.source = packet.header.source;
+  header.list = list;
   header.bytes = select(room.size(), lists, packet.entries_of(dest), cursor);
   part.count = static_cast<std::uint32_t>(entries_.size());
   std::byte* const data = put_lists(room.data(), header, {&part, 1}, entries_);

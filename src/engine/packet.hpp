@@ -42,6 +42,12 @@ inline constexpr std::uint32_t kNewList = std::uint32_t{1} << 31;
 
 inline constexpr std::size_t kMinPacketRoom = 4096;
 inline constexpr std::size_t kPacketAlignment = 16;  ///< of the data in it
+
+/// Where the data begins after `lists` bytes of lists.
+constexpr std::size_t data_place(std::size_t lists) noexcept {
+  return (sizeof(PacketHeader) + lists + kPacketAlignment - 1) / kPacketAlignment * kPacketAlignment;
+}
+
 /// Ranges are cut at multiples of this, so that what follows keeps a large unit.
 inline constexpr std::int64_t kPacketCut = 64;
 
@@ -55,6 +61,17 @@ struct PacketView {
   std::span<const PacketEntry> entries_of(const PacketDest& dest) const noexcept {
     return std::span(entries).subspan(dest.first, dest.count);
   }
+};
+
+class KeptEntries;
+
+/// What a packet has for one receiver.
+struct PacketPart {
+  const PacketDest& dest;
+  std::span<const PacketEntry> entries;
+  const std::byte* data = nullptr;
+  std::int64_t bytes = 0;       ///< of data, for whomever it is
+  KeptEntries* kept = nullptr;  ///< these entries, where they are kept
 };
 
 /// Leaves the lists empty where kept ones are to be used. Status (internal) where `payload` is not a packet:
@@ -83,13 +100,18 @@ class PartWriter {
   void prepare(const PacketDest& dest);
   /// Writes into `room`, as a packet for `dest` alone, what `cursor` has not passed, as much as fits; moves
   /// it on. Returns the packet's size. `room` has at least kMinPacketRoom.
+  /// `list`: number under which the receiver is to keep the entries; 0 for none.
   std::size_t write(std::span<std::byte> room, const PacketView& packet, const PacketDest& dest,
-                    PartCursor& cursor) noexcept;
+                    PartCursor& cursor, std::uint32_t list = 0) noexcept;
 
- private:
+  /// A range of the packet's data and where it is in what was written.
   struct Copy {
     std::uint32_t from, to, bytes;
   };
+  /// What was written last: all of the data, in order.
+  std::span<const Copy> copies() const noexcept { return copies_; }
+
+ private:
   std::uint32_t select(std::size_t room, std::size_t lists, std::span<const PacketEntry> entries,
                        PartCursor& cursor) noexcept;
 

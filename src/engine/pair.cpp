@@ -10,6 +10,7 @@
 
 #include "base/text.hpp"
 #include "engine/attach_copy.hpp"
+#include "engine/kept_entries.hpp"
 #include "engine/node_sender.hpp"
 #include "engine/relay.hpp"
 
@@ -199,7 +200,8 @@ bool PairExchange::pull_packet(Run& run, const ChunkView& view) noexcept {
     abandon(run);
     return true;
   }
-  if (!take(run, packet.entries_of(packet.dests[0]), packet.data)) return false;
+  const PacketDest& dest = packet.dests[0];
+  if (!take(run, {dest, packet.entries_of(dest), packet.data, packet.header.bytes})) return false;
   if (done_) return true;
   record(packet);
   finish_chunk();
@@ -294,19 +296,25 @@ Status PairExchange::open_reading(Run& run, const ChunkView& view) noexcept {
   }
 }
 
-bool PairExchange::take(Run& run, std::span<const PacketEntry> entries, const std::byte* data) noexcept {
+bool PairExchange::take(Run& run, const PacketPart& part) noexcept {
   if (done_) return true;
   if (run.plan->in_place && !met_) return false;
-  if (gpu_ != nullptr && gpu_->takes(data)) return taken_by_gpu(run, data);
+  if (gpu_ != nullptr && gpu_->takes(part.data)) return taken_by_gpu(run, part.data);
   if (!receiving_) {
-    for (const PacketEntry& entry : entries) unwanted_ -= entry.bytes;
+    for (const PacketEntry& entry : part.entries) unwanted_ -= entry.bytes;
     return true;
   }
-  if (run.recv_gpu) return take_gpu(run, entries, data);
+  if (run.recv_gpu) return take_gpu(run, part.entries, part.data);
   const StoreTimer timer(run.storing, received_);
   try {
-    PieceScatter pieces(*run.context->kernels, run.recv_base, *pair_->recv, data, run.storing.stores);
-    for (const PacketEntry& entry : entries) {
+    if (const KeptPlaces* const places = kept_places(run, part)) {
+      const KeptPlaces::Target target{*run.context->kernels, run.recv_base, run.storing.stores};
+      KeptPlaces::Cursor begin;
+      received_ += places->scatter(target, {part.data, 0, part.bytes}, begin);
+      return true;
+    }
+    PieceScatter pieces(*run.context->kernels, run.recv_base, *pair_->recv, part.data, run.storing.stores);
+    for (const PacketEntry& entry : part.entries) {
       if (!expects(entry)) {
         stray_ += entry.bytes;
         continue;
@@ -318,6 +326,12 @@ bool PairExchange::take(Run& run, std::span<const PacketEntry> entries, const st
     give_up(run);
   }
   return true;
+}
+
+/// Where the part's data goes, if that is known from exchanges before.
+const KeptPlaces* PairExchange::kept_places(const Run& run, const PacketPart& part) {
+  if (part.kept == nullptr || pair_->recv == nullptr) return nullptr;
+  return part.kept->places(run.plan->recv_layout->serial(), *pair_->recv, places_);
 }
 
 /// Whether the entry lies within what is received. If not, and the sizes are not known to differ, that is for

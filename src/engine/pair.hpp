@@ -80,7 +80,7 @@ class PairExchange {
   void introduce(Run& run, std::int64_t send_bytes, std::int64_t recv_bytes) noexcept;
   /// Takes part of a packet that the peer has sent, which may come before the two ranks have met; false if it
   /// is to be offered again.
-  bool take(Run& run, std::span<const PacketEntry> entries, const std::byte* data) noexcept;
+  bool take(Run& run, const PacketPart& part) noexcept;
 
   int peer() const noexcept { return pair_->peer; }
   std::size_t index() const noexcept { return index_; }
@@ -138,6 +138,7 @@ class PairExchange {
   bool pull(Run& run) noexcept;
   bool save_ahead(Run& run, std::int64_t bytes) noexcept;
   bool expects(const PacketEntry& entry) const;
+  const KeptPlaces* kept_places(const Run& run, const PacketPart& part);
   bool pull_packet(Run& run, const transport::ChunkView& view) noexcept;
   void record(const PacketView& packet) noexcept;
   void keep_recorded(const Run& run) noexcept;

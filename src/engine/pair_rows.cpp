@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // How rows move that go to several places of the peer: alone, once the peer has kept these (kept_places.hpp);
 // and what is kept of the packets before.
-#include <algorithm>
-
 #include "base/text.hpp"
+#include "engine/kept_entries.hpp"
 #include "engine/pair.hpp"
 
 namespace mpix::engine {
@@ -38,16 +37,7 @@ void PairExchange::record(const PacketView& packet) noexcept {
   if (packet.header.list == 0 || packet.header.list > transport::kMostKept) return;
   try {
     if (keeping.recorded == nullptr) keeping.recorded = std::make_unique<KeptPlaces>(packet.header.list);
-    for (const PacketEntry& entry : packet.entries_of(packet.dests[0])) {
-      std::int64_t from = keeping.rows + entry.data, left = entry.bytes;
-      for (kernels::Cursor to = places_.cursor(*pair_->recv, entry.offset); left > 0; to = {to.run + 1, 0}) {
-        const PlaceInRun place = place_in_run(*pair_->recv, to);
-        const std::int64_t bytes = std::min(place.rest, left);
-        keeping.recorded->add(from, place.offset, bytes);
-        from += bytes;
-        left -= bytes;
-      }
-    }
+    add_places(*keeping.recorded, keeping.rows, packet.entries_of(packet.dests[0]), *pair_->recv, places_);
     keeping.rows += packet.header.bytes;
   } catch (const std::exception&) {  // the peer sends lists again
     keeping_.reset();

@@ -10,7 +10,9 @@ namespace {
 
 using transport::Channel;
 using transport::ChunkView;
-using transport::Payload;
+
+/// For parts that are handed out again, here and at the receivers, for all ranks of the node together.
+constexpr std::int64_t kMostKeptParts = 64 << 20;
 
 }  // namespace
 
@@ -18,8 +20,11 @@ Relay::Relay(RelayParts parts)
     : parts_(std::move(parts)),
       node_(parts_.nodes.node_of(parts_.rank)),
       self_(static_cast<std::size_t>(parts_.nodes.local_of(parts_.rank))),
+      kept_parts_(parts_.nodes.ranks(node_).size(),
+                  kMostKeptParts / static_cast<std::int64_t>(parts_.nodes.ranks(node_).size())),
       node_channels_(parts_.nodes.ranks(node_).size()),
-      seen_finished_(parts_.nodes.ranks(node_).size()) {
+      seen_finished_(parts_.nodes.ranks(node_).size()),
+      node_kept_(parts_.nodes.ranks(node_).size()) {
   if (parts_.node != nullptr) desk_.emplace(*parts_.board, self_);
 }
 
@@ -151,7 +156,7 @@ Status Relay::take_node(RelayClient& client, bool& happened) noexcept {
   try {
     for (std::size_t local = 0; local < node_channels_.size(); ++local) {
       if (local == self_) continue;
-      if (Status status = take_node(node_channel(local), client, happened); !status.ok()) return status;
+      if (Status status = take_node(local, client, happened); !status.ok()) return status;
     }
     return {};
   } catch (const Error& error) {
@@ -201,108 +206,6 @@ Status Relay::take_network(Source& from, RelayClient& client, bool& happened) no
     network_waits_ |= !whole;
     if (!status.ok() || !whole) return status;
     from.channel->pop_chunk();
-    happened = true;
-  }
-  return {};
-}
-
-/// Reads a packet, or where kept lists are put together, its next part.
-Status Relay::read(HandingOut& out, std::span<const std::byte> payload) noexcept {
-  PacketView& packet = out.packet;
-  try {
-    Status status = read_packet(payload.data(), payload.size(), packet);
-    if (!status.ok()) return status;
-    out.part_bytes = packet.header.bytes;
-    packet.data += out.from;
-    if (packet.header.recalls()) return out.kept.recall(packet.header, out.from, packet, out.part_bytes);
-    out.kept.keep(packet.header, payload.data() + sizeof packet.header);
-    return {};
-  } catch (const std::exception& error) {
-    return {Code::no_memory, error.what()};
-  }
-}
-
-/// Hands out the packet at a channel's head; sets `whole` once all of it has been handed out.
-Status Relay::hand_out(HandingOut& out, int rank, std::span<const std::byte> payload, RelayClient& client,
-                       bool& happened, bool& whole) noexcept {
-  do {
-    Status status;
-    if (!out.read) status = read(out, payload);
-    out.read = status.ok();
-    whole = status.ok() && hand_out(out, client, happened, status);
-    if (!status.ok()) return {status.code(), text("from rank ", rank, ": ", status.message())};
-    if (!whole) return {};
-    out.from += out.part_bytes;
-    out.dest = 0;
-    out.part = {};
-    out.read = false;
-  } while (out.from < out.packet.header.bytes);
-  client.forwarded(out.packet.header.exchange, out.packet.header.bytes);
-  out.from = 0;
-  return {};
-}
-
-/// Whether every receiver has its part.
-bool Relay::hand_out(HandingOut& out, RelayClient& client, bool& happened, Status& status) noexcept {
-  const PacketView& packet = out.packet;
-  for (; out.dest < packet.dests.size(); ++out.dest, out.part = {}) {
-    const PacketDest& dest = packet.dests[out.dest];
-    const auto local = static_cast<std::size_t>(dest.local);
-    if (local >= node_channels_.size()) {
-      status = {Code::internal, "a packet is for a rank that this node does not have"};
-      return false;
-    }
-    if (local == self_) {
-      if (client.deliver(packet.header, dest, packet.entries_of(dest), packet.data) == Taken::not_now)
-        return false;
-    } else if (!hand_to(out, dest, happened, status)) {
-      return false;
-    }
-  }
-  return true;
-}
-
-/// Whether another rank of the node has been given its whole part, in as many packets as that takes.
-bool Relay::hand_to(HandingOut& out, const PacketDest& dest, bool& happened, Status& status) noexcept {
-  const PacketView& packet = out.packet;
-  const auto local = static_cast<std::size_t>(dest.local);
-  memory::Board::Line& line = parts_.board->line(local);
-  if (line.takes.load(std::memory_order_acquire) < packet.header.exchange) return false;
-  try {
-    part_writer_.prepare(dest);
-    Channel& to = node_channel(local);
-    while (!at_end(dest, out.part)) {
-      const std::span<std::byte> room = to.chunk_begin(to.chunk_limit());
-      if (room.empty()) return false;
-      const std::size_t payload = part_writer_.write(room, packet, dest, out.part);
-      status = to.chunk_commit(room.data(), {packet.header.exchange, 0, static_cast<std::int64_t>(payload),
-                                             Payload::packet, static_cast<std::uint32_t>(payload)});
-      if (!status.ok()) return false;
-      line.bell.fetch_add(1, std::memory_order_release);
-      happened = true;
-    }
-    return true;
-  } catch (const Error& error) {
-    status = error.status();
-  } catch (const std::exception& error) {
-    status = {Code::no_memory, error.what()};
-  }
-  return false;
-}
-
-Status Relay::take_node(Channel& from, RelayClient& client, bool& happened) noexcept {
-  while (const ChunkView* const chunk = from.chunk()) {
-    Status status = read_packet(chunk->payload, chunk->header.payload_bytes, node_packet_);
-    if (status.ok() && node_packet_.dests.size() != 1)
-      status = {Code::internal, "a rank of this node sent a packet for others"};
-    if (!status.ok()) return status;
-    const PacketDest& dest = node_packet_.dests.front();
-    if (client.deliver(node_packet_.header, dest, node_packet_.entries_of(dest), node_packet_.data) ==
-        Taken::not_now) {
-      more_ = true;
-      return {};
-    }
-    from.pop_chunk();
     happened = true;
   }
   return {};

@@ -34,6 +34,7 @@ struct RelayParts {
   std::string devices;                   ///< that this rank uses between nodes, in words
   bool devices_differ = false;           ///< from those of another rank of the node
   bool forced = false;                   ///< any rank of the communicator forwards even short messages
+  const kernels::HostKernels* kernels = nullptr;
 };
 
 /// Fewer bytes for a node are never forwarded, unless a rank is configured to do so or the node has
@@ -53,8 +54,7 @@ enum class Taken {
 class RelayClient {
  public:
   /// Takes the part of a packet that is for this rank.
-  virtual Taken deliver(const PacketHeader& header, const PacketDest& dest,
-                        std::span<const PacketEntry> entries, const std::byte* data) noexcept = 0;
+  virtual Taken deliver(const PacketHeader& header, const PacketPart& part) noexcept = 0;
   /// Bytes that have come from another node for this one's ranks, and that were sent to another node for one
   /// of them.
   virtual void forwarded(std::uint64_t exchange, std::int64_t bytes) noexcept = 0;
@@ -110,10 +110,16 @@ class Relay {
     bool read = false;            // the packet is that at the head, or its part from `from` on
     std::int64_t from = 0;        // bytes of data that parts before this one had
     std::int64_t part_bytes = 0;  // of data: all but where kept lists are put together
-    std::size_t dest = 0;         // of the part's receivers
+    std::size_t dest = 0;         // of the part's receivers, or of `again`
     PartCursor part;              // of the receiver's
     KeptLists kept;               // for such packets
+    KeptPart* again = nullptr;    // whose packets are known: the part is handed out by these
+    KeptPart* noting = nullptr;   // whose packets are being made
+
+    void end_part() noexcept;
   };
+  /// Of one rank of the node, by number less one.
+  using NodeKept = std::vector<std::unique_ptr<KeptEntries>>;
   /// A channel from another node.
   struct Source {
     int rank = 0;
@@ -129,18 +135,28 @@ class Relay {
   Status greet(bool& happened);
   Status take_network(RelayClient& client, bool& happened) noexcept;
   Status take_network(Source& from, RelayClient& client, bool& happened) noexcept;
-  Status take_node(transport::Channel& from, RelayClient& client, bool& happened) noexcept;
+  Status take_node(std::size_t local, RelayClient& client, bool& happened);
   Status take_node(RelayClient& client, bool& happened) noexcept;
   Status hand_out(HandingOut& out, int rank, std::span<const std::byte> payload, RelayClient& client,
                   bool& happened, bool& whole) noexcept;
-  static Status read(HandingOut& out, std::span<const std::byte> payload) noexcept;
-  bool hand_out(HandingOut& out, RelayClient& client, bool& happened, Status& status) noexcept;
-  bool hand_to(HandingOut& out, const PacketDest& dest, bool& happened, Status& status) noexcept;
+  Status read(HandingOut& out, std::span<const std::byte> payload) noexcept;
+  Status recall(HandingOut& out);
+  bool hand_out_part(HandingOut& out, RelayClient& client, bool& happened, Status& status) noexcept;
+  bool hand_out_entries(HandingOut& out, RelayClient& client, bool& happened, Status& status);
+  bool hand_to(HandingOut& out, const PacketDest& dest, bool& happened, Status& status);
+  bool note(HandingOut& out, std::size_t local, std::uint32_t number) noexcept;
+  void note_own(HandingOut& out, const PacketPart& part) noexcept;
+  void stop_noting(HandingOut& out) noexcept;
+  bool hand_out_again(HandingOut& out, RelayClient& client, bool& happened, Status& status);
+  bool takes(std::size_t local, std::uint64_t exchange) const noexcept;
+  Status hand_on(std::size_t local, const std::byte* packet, std::uint64_t exchange, std::size_t payload);
+  Status take_packet(NodeKept& kept, std::span<const std::byte> payload, RelayClient& client, bool& taken);
   transport::Channel& node_channel(std::size_t local);
 
   RelayParts parts_;
   int node_;
   std::size_t self_;  // place among the ranks of the node
+  KeptParts kept_parts_;
   std::vector<std::unique_ptr<Source>> sources_;
   std::unordered_map<int, Source*> by_rank_;
   std::vector<transport::Channel*> node_channels_;  // by local rank; null until used
@@ -150,6 +166,7 @@ class Relay {
   std::uint64_t bell_ = 0;
   bool more_ = false;  // packets were left in a node channel
   PacketView node_packet_;
+  std::vector<NodeKept> node_kept_;  // by local rank
   PartWriter part_writer_;
   std::optional<ErrandDesk> desk_;
   bool knows_attach_ = false;
