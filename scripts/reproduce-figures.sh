@@ -13,8 +13,8 @@
 #                to 2 MiB a peer, unshaped
 #   moe          dispatch of rows of 4 and 14 KiB on 4 nodes of 2 ranks at 500 Mbit/s, one and two interfaces a
 #                node, of 64 B to 4 KiB unshaped, and of 64 B to 14 KiB inside one node
-#   routes       the same traffic, rows of 64 B to 16 KiB, then few tokens, and short messages on 4 nodes of 8 ranks:
-#                the chosen route beside the direct one
+#   routes       the same traffic, few tokens, then rows of 32 B to 4 KiB unshaped and 64 B to 16 KiB at 500 Mbit/s,
+#                and short messages on 4 nodes of 8 ranks: the chosen route beside the direct one
 #   setup        time to plan an exchange of a million rows of 64 B
 #
 # All of them without a FIGURE. Without --build the programs are those below the current directory. --quick
@@ -129,6 +129,10 @@ routes() {
     show "routes-$tokens-tokens" "${cluster[@]}" --ranks-per-node 2 -- "${traffic[@]}" --api plan \
       --tokens "$tokens" --row 64,256,1024 -i 2000 -x 100
   done
+  show routes-unshaped "${cluster[@]}" --ranks-per-node 2 -- "${traffic[@]}" --api plan \
+    --row 32,64,96,128,256,1024,4096 -i 400 -x 50
+  show routes-unshaped-2-nodes "$source/tests/cluster/cluster" run --nodes 2 --ranks-per-node 4 -- "${traffic[@]}" \
+    --api plan --row 32,64,96,128,256,1024,4096 -i 400 -x 50
   show routes-moe "${cluster[@]}" --ranks-per-node 2 --rate 500mbit -- "${traffic[@]}" --api plan \
     --row 64,256,1024,4096,16384 -i 8
   show routes-small "${cluster[@]}" --ranks-per-node 8 -- \

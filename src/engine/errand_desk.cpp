@@ -14,7 +14,7 @@ std::optional<ErrandDesk::Claim> ErrandDesk::claim(std::uint64_t exchange) noexc
   for (std::size_t i = 0; i < ranks; ++i) {
     const std::size_t helper = (self_ + 1 + next_ + i) % ranks;
     if (helper == self_ || line(helper).idle.load(std::memory_order_acquire) < exchange) continue;
-    const std::optional<Claim> claimed = claim_of(helper);
+    const std::optional<Claim> claimed = claim_of(helper, exchange);
     if (!claimed) continue;
     next_ = (next_ + i + 1) % ranks;
     return claimed;
@@ -22,12 +22,16 @@ std::optional<ErrandDesk::Claim> ErrandDesk::claim(std::uint64_t exchange) noexc
   return {};
 }
 
-std::optional<ErrandDesk::Claim> ErrandDesk::claim_of(std::size_t helper) noexcept {
+std::optional<ErrandDesk::Claim> ErrandDesk::claim_of(std::size_t helper, std::uint64_t exchange) noexcept {
   for (std::size_t number = 0; number < memory::Board::kErrands; ++number) {
     auto& errand = line(helper).errands[number];
     Mark none = Mark::none;
     if (errand.state.load(std::memory_order_relaxed) != none) continue;
-    if (!errand.state.compare_exchange_strong(none, Mark::claimed, std::memory_order_acquire)) continue;
+    if (!errand.state.compare_exchange_strong(none, Mark::claimed, std::memory_order_seq_cst)) continue;
+    if (line(helper).ahead.load(std::memory_order_seq_cst) > exchange) {  // see may_send()
+      errand.state.store(Mark::none, std::memory_order_release);
+      return {};
+    }
     return Claim{helper, number, errand.done.load(std::memory_order_relaxed)};
   }
   return {};
@@ -54,6 +58,20 @@ ErrandDesk::State ErrandDesk::state(const Claim& claim) const noexcept {
 void ErrandDesk::idle(std::uint64_t exchange) noexcept {
   std::atomic<std::uint64_t>& mine = line(self_).idle;
   if (mine.load(std::memory_order_relaxed) < exchange) mine.store(exchange, std::memory_order_release);
+}
+
+/// Either this rank sees a claim, or who claims sees that it is ahead.
+bool ErrandDesk::may_send(std::uint64_t exchange) noexcept {
+  if (exchange <= sends_) return true;
+  Line& mine = line(self_);
+  if (mine.ahead.load(std::memory_order_relaxed) < exchange)
+    mine.ahead.store(exchange, std::memory_order_seq_cst);
+  for (const auto& errand : mine.errands) {
+    const Mark state = errand.state.load(std::memory_order_seq_cst);
+    if (state == Mark::claimed || state == Mark::waiting) return false;
+  }
+  sends_ = exchange;
+  return true;
 }
 
 void ErrandDesk::set_attaches() noexcept {

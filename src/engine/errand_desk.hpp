@@ -32,6 +32,7 @@ class ErrandDesk {
   /// Claims an errand of a rank that has sent all that it has in `exchange`; leave() has to follow. The ranks
   /// take turns. Empty where there is none, or where a rank still has something to send in an earlier
   /// exchange: that may become an errand of the same helper, and must not come after this one.
+  /// Nor does a rank take any that has begun to send in a later one.
   std::optional<Claim> claim(std::uint64_t exchange) noexcept;
   /// Where it is to be written.
   std::span<std::byte> room(const Claim& claim) const noexcept;
@@ -46,6 +47,9 @@ class ErrandDesk {
   /// Tells the others that this rank has sent all that it has in this exchange and all before it.
   void idle(std::uint64_t exchange) noexcept;
   void set_attaches() noexcept;
+  /// Whether this rank may send packets of its own in `exchange`: no errands of earlier ones are left to it,
+  /// nor will be from now on.
+  bool may_send(std::uint64_t exchange) noexcept;
 
   using Connect = std::function<transport::Channel&(int rank)>;
   using Count = std::function<void(std::uint64_t exchange, std::int64_t bytes)>;
@@ -58,7 +62,7 @@ class ErrandDesk {
  private:
   using Line = memory::Board::Line;
   Line& line(std::size_t local) const noexcept { return board_->line(local); }
-  std::optional<Claim> claim_of(std::size_t helper) noexcept;
+  std::optional<Claim> claim_of(std::size_t helper, std::uint64_t exchange) noexcept;
   Status work(std::size_t number, const Context& context, const Connect& connect, const Count& count,
               bool& happened) noexcept;
   Status step(std::size_t number, const Connect& connect, const Count& count, bool& happened);
@@ -66,6 +70,7 @@ class ErrandDesk {
   const memory::Board* board_;
   std::size_t self_;
   std::size_t next_ = 0;
+  std::uint64_t sends_ = 0;  // the last exchange that may_send() has allowed
   std::array<std::optional<Errand>, memory::Board::kErrands> errands_;
   std::vector<transport::Channel*>
       sending_;  // those that errands have been handed to and that may not be flushed

@@ -34,6 +34,12 @@ bool FillingRooms::commit(transport::Channel& channel, const device::Queue& queu
   return happened;
 }
 
+std::int64_t FillingRooms::bytes() const noexcept {
+  std::int64_t bytes = 0;
+  for (const Room& room : rooms_) bytes += room.chunk.bytes;
+  return bytes;
+}
+
 void FillingRooms::cancel(transport::Channel& channel) noexcept {
   for (const Room& room : rooms_) channel.chunk_cancel(room.room);
   rooms_.clear();

@@ -28,6 +28,8 @@ class FillingRooms {
   /// Gives them all back; nothing writes to them any more.
   void cancel(transport::Channel& channel) noexcept;
   std::size_t size() const noexcept { return rooms_.size(); }
+  /// That their chunks stand for.
+  std::int64_t bytes() const noexcept;
 
  private:
   struct Room {

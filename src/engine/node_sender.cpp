@@ -2,6 +2,7 @@
 #include "engine/node_sender.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/text.hpp"
 #include "engine/relay.hpp"
@@ -38,6 +39,8 @@ void NodeSender::enter(const Run& run) {
 
 bool NodeSender::step(Run& run) noexcept {
   if (done_ || !run.open) return false;
+  ErrandDesk* const desk = run.context->relay->desk();
+  if (desk != nullptr && !desk->may_send(run.exchange)) return false;
   bool happened = false, left = false;
   for (std::size_t i = 0; i < lanes_.size() && !done_; ++i) {
     happened |= step(run, route_->lanes[i], lanes_[i]);
@@ -94,7 +97,9 @@ bool NodeSender::announce(Run& run, const NodeRoute::Lane& lane, Progress& progr
     return true;
   const Status status = lane.channel->announce_commit(announcement);
   ++run.traffic.messages;
-  return status.ok() || fail(run, status);
+  if (!status.ok()) return fail(run, status);
+  progress.expected += announcement.send_bytes;
+  return true;
 }
 
 /// Sends everything by the announcement to the forwarder.
@@ -190,7 +195,9 @@ bool NodeSender::push(Run& run, const NodeRoute::Lane& lane, Progress& progress,
     status = with != nullptr ? lane.channel->commit_both(*with, room.data(), chunk)
                              : lane.channel->chunk_commit(room.data(), chunk);
   }
-  return status.ok() || fail(run, status);
+  if (!status.ok()) return fail(run, status);
+  progress.expected += (with != nullptr ? with->send_bytes : 0) - chunk.bytes;
+  return true;
 }
 
 /// Leaves part of what is not announced to ranks of the node that have nothing to send.
@@ -247,9 +254,22 @@ bool NodeSender::collect_errands(Run& run) noexcept {
   return errands_.size() != before;
 }
 
+/// Tells the forwarder that what was announced does not come, unless it has no room for that; then it grants
+/// this rank some chunks too many.
+void NodeSender::take_back(const Run& run, const NodeRoute::Lane& lane, Progress& progress) noexcept {
+  const std::int64_t bytes = std::exchange(progress.expected, 0) + progress.filling.bytes();
+  if (bytes == 0 || lane.channel->announce_begin() == nullptr) return;
+  transport::Announcement announcement;
+  announcement.exchange = run.exchange;
+  announcement.send_bytes = -bytes;
+  (void)lane.channel->announce_commit(announcement);  // whose forwarder is gone, nobody waits
+}
+
 void NodeSender::abandon(const Run& run) noexcept {
-  done_ = true;
+  if (done_) return;
+  done_ = gave_up_ = true;
   for (std::size_t i = 0; i < lanes_.size(); ++i) {
+    take_back(run, route_->lanes[i], lanes_[i]);
     route_->lanes[i].turns->leave(run.exchange);
     route_->lanes[i].list->forget();  // what is given up may not have been sent
     route_->lanes[i].whole_list->forget();

@@ -61,8 +61,9 @@ class NodeSender {
   bool step(Run& run) noexcept;
   /// All introductions have been sent.
   bool introduced() const noexcept { return introductions_.empty(); }
-  /// Everything has left this rank.
+  /// Everything has left this rank, or was given up.
   bool done() const noexcept { return done_; }
+  bool gave_up() const noexcept { return gave_up_; }
   /// Gives up what is not sent.
   void abandon(const Run& run) noexcept;
   /// Not ok once a forwarder is known to be gone.
@@ -75,6 +76,7 @@ class NodeSender {
     std::int64_t position = 0;   ///< of the cursor, in the unique bytes
     FillingRooms filling;        ///< of packets that a GPU writes
     std::int64_t announced = 0;  ///< of `left`: the forwarder expects it, so it cannot be left to others
+    std::int64_t expected = 0;   ///< by the forwarder, as its transport counts, and not on its way
   };
   bool step(Run& run, const NodeRoute::Lane& lane, Progress& progress) noexcept;
   /// Whether introductions are still to go by this lane.
@@ -91,11 +93,12 @@ class NodeSender {
   bool ask_for_help(Run& run) noexcept;
   void leave_errand(Run& run, const ErrandDesk::Claim& claim, Progress& progress) noexcept;
   bool collect_errands(Run& run) noexcept;
+  void take_back(const Run& run, const NodeRoute::Lane& lane, Progress& progress) noexcept;
   bool fail(Run& run, const Status& status) noexcept;
 
   const NodeRoute* route_;
   std::size_t index_;
-  bool done_ = false;
+  bool done_ = false, gave_up_ = false;
   std::vector<Progress> lanes_;
   std::span<const PacketDest> introductions_;  // those to come
   bool expects_introductions_ = false;         // the forwarder knows that they come

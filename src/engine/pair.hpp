@@ -176,6 +176,7 @@ class PairExchange {
   NodeSender* sender_;
   const Repeats* repeats_;
   bool announced_ = false, met_ = false, done_ = false;
+  std::uint64_t introduced_before_ = 0;     // the last exchange before this one in which a packet did that
   bool objects_ = false;                    // the peer is to be told the sizes without a forwarder
   bool sending_ = true, receiving_ = true;  // false once complete or refused
   std::int64_t sent_ = 0, received_ = 0;

@@ -43,7 +43,11 @@ bool PairExchange::announce(Run& run) noexcept {
     return true;
   }
   if (!announced_ && !link_->announcing.is_next(run.exchange)) return false;
-  if (announced_by_packets()) return leave_to_sender(run);
+  if (announced_by_packets()) {
+    if (!sender_->gave_up()) return leave_to_sender(run);
+    abandon(run);  // the peer will not hear of this rank
+    return true;
+  }
   std::byte* const room = channel().announce_begin();
   if (room == nullptr) return false;
   Announcement announcement;
@@ -65,8 +69,9 @@ bool PairExchange::announce(Run& run) noexcept {
     (channel().same_node() ? run.traffic.inlined : run.traffic.net) += sent_;
   }
   announcement.abilities |= kept_abilities(run);
-  if (link_->introduced > 0 && run.exchange - link_->introduced <= transport::kLongestIntroduced)
-    announcement.abilities |= static_cast<std::uint32_t>(run.exchange - link_->introduced)
+  const std::uint64_t introduced = announced_ ? introduced_before_ : link_->introduced;
+  if (introduced > 0 && run.exchange - introduced <= transport::kLongestIntroduced)
+    announcement.abilities |= static_cast<std::uint32_t>(run.exchange - introduced)
                               << transport::kIntroducedShift;
   if (const Status status = send_announcement(run, announcement); !status.ok()) {
     run.fail(status);
@@ -98,7 +103,7 @@ bool PairExchange::announced_by_packets() const noexcept {
 /// Where packets introduce this rank to the peer.
 bool PairExchange::leave_to_sender(const Run& run) noexcept {
   if (!sender_->introduced()) return false;
-  link_->introduced = run.exchange;
+  introduced_before_ = std::exchange(link_->introduced, run.exchange);
   link_->announcing.leave(run.exchange);
   announced_ = true;
   return true;

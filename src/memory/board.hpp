@@ -37,6 +37,8 @@ class Board {
     std::atomic<std::uint64_t> bell;  ///< rung for every packet that is left for the rank
     std::atomic<std::uint64_t>
         idle;  ///< in this and all earlier ones it has sent what it has for other nodes
+    /// Packets of this one may have been sent to other nodes: errands of earlier ones would come behind them.
+    std::atomic<std::uint64_t> ahead;
     /// Bytes that the rank expects in an exchange, see Relay::tell_expected; of exchange n at n %
     /// kExpectations, the low half of n in the upper half.
     std::atomic<std::uint64_t> expected[kExpectations];

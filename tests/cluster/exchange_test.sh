@@ -125,7 +125,7 @@ gpu_memory_test() {
 mpi_test 2 1 exchange auto
 mpi_test 2 2,3 exchange forward
 MPIX_LAYOUT_HELPERS=on mpi_test 4 3,1,2,2 exchange forward
-mpi_test 4 3,1,2,2 requests forward
+MPIX_LAYOUT_HELPERS=on mpi_test 4 3,1,2,2 requests forward
 mpi_test 4 2 plans auto
 mpi_test 2 3,5 leaving auto
 mpi_test 2 3,5 mismatch auto

@@ -194,6 +194,40 @@ TEST(ReceiveBudget, ManyPeersHaveAStandingGrant) {
   EXPECT_EQ(budget.free(), 192u);
 }
 
+// The peer may have sent long chunks already when it is told that they are to be shorter.
+TEST(ReceiveBudget, NothingIsLeftOverWhereChunksGetShorter) {
+  ReceiveBudget budget(64 * kSlot, kSlot, 28);
+  Demand demand;
+  budget.reserve(1);
+  const auto grant = [&] { budget.grant([](Demand&) {}, [] { return the_time; }); };
+  budget.expect(demand, 1);
+  grant();
+  budget.arrived(demand, 1);
+  budget.popped(demand);
+  const std::size_t idle = budget.free();
+  budget.expect(demand, 4 << 20);
+  grant();
+  const std::uint64_t length = demand.chunk_bytes, before = demand.long_coming();
+  ASSERT_GT(before, 1u);
+  budget.expect(demand, 256 << 10);
+  grant();
+  ASSERT_LT(net_piece(256 << 10), static_cast<std::int64_t>(length));
+  for (std::uint64_t i = 0; i < before; ++i) {
+    budget.arrived(demand, static_cast<std::int64_t>(length));
+    budget.popped(demand);
+    grant();
+  }
+  while (demand.remaining > 0) {
+    ASSERT_GT(demand.coming(), 0u);
+    budget.arrived(demand,
+                   std::min<std::int64_t>(demand.remaining, static_cast<std::int64_t>(demand.chunk_bytes)));
+    budget.popped(demand);
+    grant();
+  }
+  EXPECT_EQ(demand.coming(), ReceiveBudget::kStanding);
+  EXPECT_EQ(budget.free(), idle);
+}
+
 // A message that another one in the other direction would carry.
 TEST(ReceiveBudget, PeersThatCanBeginAreNotToldAtOnce) {
   ReceiveBudget budget(64 * kSlot, kSlot, 28);

@@ -225,5 +225,29 @@ TEST(ErrandDesk, OnlyIdleRanksAreClaimedInTurn) {
   EXPECT_EQ(claimed, (std::vector<int>{memory::Board::kErrands, 0, 0, memory::Board::kErrands}));
 }
 
+/// Forwarders take packets of one channel in their order, so an errand may not come behind packets of a later
+/// exchange.
+TEST(ErrandDesk, WhoIsAheadTakesNoErrandsOfEarlierExchanges) {
+  const memory::Board board(2);
+  ErrandDesk loaded(board, 0), ahead(board, 1);
+  EXPECT_TRUE(ahead.may_send(3));
+  loaded.idle(2);
+  ahead.idle(3);
+  const auto claim = loaded.claim(3);
+  ASSERT_TRUE(claim) << "of the same exchange";
+  EXPECT_TRUE(ahead.may_send(3)) << "what is of this exchange may come in any order";
+  EXPECT_FALSE(ahead.may_send(4)) << "before the errand";
+  EXPECT_FALSE(loaded.claim(3)) << "it waits to be ahead already";
+  loaded.leave(*claim);
+  EXPECT_FALSE(ahead.may_send(4));
+  board.line(1).errands[claim->number].state = memory::Board::Errand::none;  // done
+  EXPECT_TRUE(ahead.may_send(4));
+  EXPECT_FALSE(loaded.claim(3));
+  loaded.idle(3);
+  ahead.idle(4);
+  EXPECT_TRUE(loaded.claim(4));
+  EXPECT_TRUE(ahead.may_send(4)) << "asked again";
+}
+
 }  // namespace
 }  // namespace mpix::engine

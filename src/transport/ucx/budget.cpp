@@ -90,10 +90,13 @@ std::uint64_t ReceiveBudget::wanted(const Demand& demand) const noexcept {
   if (demand.remaining <= 0) return 0;
   const auto remaining = static_cast<std::uint64_t>(demand.remaining);
   if (demand.standing > 0 && demand.coming() > 0 && remaining <= cell_bytes_) return 0;
+  const std::uint64_t coming = demand.long_coming() * demand.longest;
   const std::uint64_t bytes = next_chunk_bytes(demand), window = share_of_window(bytes);
-  const std::uint64_t needed = (remaining + bytes - 1) / bytes + demand.standing;
-  if (needed <= demand.coming() || demand.long_ones() >= window) return 0;
-  return std::min(needed - demand.coming(), window - demand.long_ones());
+  if (remaining <= coming || demand.long_ones() >= window) return 0;
+  const std::uint64_t needed = (remaining - coming + bytes - 1) / bytes;
+  const std::uint64_t standing_left =
+      demand.coming() < demand.standing ? demand.standing - demand.coming() : 0;
+  return std::min(needed + standing_left, window - demand.long_ones());
 }
 
 /// A shorter chunk than wanted where that is all there is memory for; false for none.
@@ -109,6 +112,7 @@ bool ReceiveBudget::grant_one(Demand& demand) noexcept {
     bytes = std::min<std::uint64_t>(bytes, cost * cell_bytes_);
   }
   free_ -= cost + dearer;
+  demand.longest = demand.long_coming() > 0 ? std::max(demand.longest, bytes) : bytes;
   demand.cost = cost;
   demand.chunk_bytes = bytes;
   ++demand.granted;
@@ -140,7 +144,7 @@ void ReceiveBudget::rescue(Pacer::Clock::time_point now) noexcept {
     starving_since_ = now;
     for (Demand* const demand : waiting_) {
       if (!has_nothing(demand)) continue;
-      demand->chunk_bytes = std::min<std::uint64_t>(kRescueChunk, cell_bytes_);
+      demand->chunk_bytes = demand->longest = std::min<std::uint64_t>(kRescueChunk, cell_bytes_);
       demand->cost = 1;
       ++demand->granted;
       demand->asked = true;

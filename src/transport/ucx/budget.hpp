@@ -27,12 +27,15 @@ struct Demand {
   std::uint64_t told = 0;         ///< of `granted`, what the peer has been told, or will be at once
   std::uint64_t piece = 0;        ///< the peer's chunks get no longer
   std::uint64_t chunk_bytes = 0;  ///< nor now than that
+  std::uint64_t longest = 0;      ///< but as long as this where it was longer, of those that are coming
   std::size_t cost = 0;           ///< cells of one, but for short ones
   std::uint64_t standing = 0;     ///< chunks, the last of those granted, that are short and always granted
   bool asked = false;             ///< what is not told yet is more than the standing grant
   bool listed = false;            ///< in the budget's list
 
   std::uint64_t coming() const noexcept { return granted - arrived; }
+  /// Of these, what is not the standing grant.
+  std::uint64_t long_coming() const noexcept { return coming() > standing ? coming() - standing : 0; }
   /// Granted and not popped.
   std::uint64_t held() const noexcept { return granted - popped; }
   /// Of these, what takes up cells.
@@ -45,7 +48,8 @@ struct Demand {
 /// turns. Where all memory is held for some time by chunks that nobody takes (those of an exchange that their
 /// receivers have not started, say, because they wait for another peer in an earlier one), each other channel
 /// gets a short chunk beyond it. A channel's chunks get longer only while no more than its standing grant is
-/// on its way, so that nothing else is left over.
+/// on its way, and when they have got shorter, those on their way
+/// count as long as they were, so that nothing else is left over.
 ///
 /// Telling a peer what it is granted costs a message, unless another one goes to it anyway. So it is told at
 /// once what it waits for, but that its standing grant is whole again only when it has nothing left of it.

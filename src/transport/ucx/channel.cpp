@@ -95,8 +95,8 @@ std::span<std::byte> UcxChannel::chunk_begin(std::size_t want, By writer) noexce
   if (slot == nullptr) return {};
   open_chunks_[opened_++] = slot;
   std::size_t limit = std::min(slot->room.size(), static_cast<std::size_t>(credits_.chunk_bytes));
-  if (credits_.chunks_granted - used <= credits_.standing)
-    limit = std::min(limit, worker_.budget().short_bytes());
+  slot->unasked = credits_.chunks_granted - used <= credits_.standing;
+  if (slot->unasked) limit = std::min(limit, worker_.budget().short_bytes());
   return slot->room.first(std::min(want, limit));
 }
 

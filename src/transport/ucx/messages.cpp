@@ -31,7 +31,7 @@ Status UcxWorker::send(const Lock&, Endpoint& endpoint, MessageId id, Slot& slot
   ucp_request_param_t param{};
   param.op_attr_mask = UCP_OP_ATTR_FIELD_CALLBACK | UCP_OP_ATTR_FIELD_USER_DATA | UCP_OP_ATTR_FIELD_FLAGS;
   const bool chunk = id == kChunk || id == kAnnouncedChunk;
-  param.flags = chunk ? chunk_flags_ : static_cast<std::uint32_t>(UCP_AM_SEND_FLAG_EAGER);
+  param.flags = chunk && !slot.unasked ? chunk_flags_ : static_cast<std::uint32_t>(UCP_AM_SEND_FLAG_EAGER);
   if (slot.gpu != By::kNone) {
     param.flags = 0;  // UCX knows best how it leaves a GPU
     param.op_attr_mask |=

@@ -28,6 +28,7 @@ struct Slot {
   UcxChannel* owner = nullptr;    ///< null once the channel is gone
   Endpoint* endpoint = nullptr;   ///< by which it is sent
   bool awaited = true;            ///< flushed() waits until it has left
+  bool unasked = false;           ///< the peer may not take part, and make no progress, when it comes
   std::uint64_t gpu = By::kNone;  ///< in whose memory the room lies
   ucs_memory_type_t type = UCS_MEMORY_TYPE_HOST;
   ucp_mem_h registration = nullptr;  ///< of the room; null for UCX to look for one
