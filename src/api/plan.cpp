@@ -39,10 +39,11 @@ struct Binding {
   std::shared_ptr<engine::BoundPlan> bound, in_place;
   std::vector<std::int64_t> passing;  ///< see engine::Engine::passing_through
 
-  /// The local half of planning.
-  Binding(engine::Engine& engine, const engine::PlanLayouts& layouts, const Config& config) {
+  /// The local half of planning. `others_forward`: see engine::Engine::bind_to_reuse.
+  Binding(engine::Engine& engine, const engine::PlanLayouts& layouts, const Config& config,
+          bool others_forward = false) {
     const std::lock_guard guard(engine.lock());
-    bound = engine.bind_to_reuse(*layouts.send, *layouts.recv, false, config);
+    bound = engine.bind_to_reuse(*layouts.send, *layouts.recv, false, config, others_forward);
     in_place = engine.bind_to_reuse(*layouts.recv, *layouts.recv, true, config);
     passing = engine.passing_through(*bound);
   }
@@ -159,7 +160,12 @@ int MPIX_Alltoallv_layout_init(MPIX_Layout sendlayout, MPIX_Layout recvlayout, M
       state->layouts = {send, recv};
     });
     std::optional<Binding> made;
-    together(*communicator, [&] { made.emplace(communicator->engine(), state->layouts, config); });
+    engine::Engine& engine = communicator->engine();
+    together(*communicator, [&] { made.emplace(engine, state->layouts, config); });
+    if (engine.forwards() && any_agrees(communicator->own_comm(), made->bound->forwarding_pays))
+      together(*communicator, [&] {
+        if (made->bound->held_back) made.emplace(engine, state->layouts, config, true);
+      });
     const std::vector<std::int64_t> passing =
         compare_sizes(*communicator, *state->layouts.send, *state->layouts.recv, made->passing);
     if (communicator->checks_sizes()) check_overlaps(*communicator, *state->layouts.recv);

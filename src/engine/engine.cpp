@@ -60,25 +60,37 @@ std::shared_ptr<const BoundPlan> Engine::bind(const Layout& send, const Layout& 
       std::find_if(recent_.begin(), recent_.end(), [&](const auto& entry) { return entry.first == key; });
   if (known == recent_.end()) {
     if (recent_.size() == kRecentPlans) recent_.pop_back();
-    const std::shared_ptr<BoundPlan> bound = bind(send, recv, in_place, config_);
-    if (relay_ != nullptr) bound->most_from_one = most_from_one(*bound);
-    recent_.insert(recent_.begin(), {key, bound});
+    recent_.insert(recent_.begin(), {key, bind_once(send, recv, in_place)});
   } else {
     std::rotate(recent_.begin(), known, known + 1);
-    note_reuse(*recent_.front().second);
+    std::shared_ptr<const BoundPlan>& bound = recent_.front().second;
+    if (bound->held_back && others_forward()) bound = bind_once(send, recv, in_place);
+    note_reuse(*bound);
   }
   return recent_.front().second;
 }
 
+std::shared_ptr<BoundPlan> Engine::bind_once(const Layout& send, const Layout& recv, bool in_place) {
+  std::shared_ptr<BoundPlan> bound = bind(send, recv, in_place, config_, others_forward());
+  if (relay_ != nullptr) bound->most_from_one = most_from_one(*bound);
+  return bound;
+}
+
+/// Whether packets of other nodes have come of late.
+bool Engine::others_forward() const noexcept {
+  constexpr std::uint64_t kOfLate = 2;
+  return last_forwarded_ > 0 && last_forwarded_ + kOfLate > exchanges_;
+}
+
 std::shared_ptr<BoundPlan> Engine::bind_to_reuse(const Layout& send, const Layout& recv, bool in_place,
-                                                 const Config& config) {
-  std::shared_ptr<BoundPlan> bound = bind(send, recv, in_place, config);
+                                                 const Config& config, bool others_forward) {
+  std::shared_ptr<BoundPlan> bound = bind(send, recv, in_place, config, others_forward);
   note_reuse(*bound);
   return bound;
 }
 
 std::shared_ptr<BoundPlan> Engine::bind(const Layout& send, const Layout& recv, bool in_place,
-                                        const Config& config) {
+                                        const Config& config, bool others_forward) {
   auto bound = std::make_shared<BoundPlan>();
   bound->config = config;
   bound->plan = plan::make_plan(context_.rank, send, recv, in_place, config);
@@ -86,7 +98,7 @@ std::shared_ptr<BoundPlan> Engine::bind(const Layout& send, const Layout& recv, 
   for (const plan::Pair& pair : bound->plan.pairs) bound->links.push_back(&link(pair.peer));
   bound->lingers = relay_ != nullptr;
   bound->numbers = &repeats_;
-  if (relay_ != nullptr && !in_place) add_routes(*bound);
+  if (relay_ != nullptr && !in_place) add_routes(*bound, others_forward);
   add_repeats(*bound, false);
   log_choice(*bound);
   return bound;
@@ -283,6 +295,7 @@ Exchange* Engine::active(std::uint64_t exchange) noexcept {
 }
 
 void Engine::forwarded(std::uint64_t exchange, std::int64_t bytes) noexcept {
+  last_forwarded_ = std::max(last_forwarded_, exchange);
   if (Exchange* const found = active(exchange); found != nullptr) return found->count_forwarded(bytes);
   if (exchange <= exchanges_) return;
   try {

@@ -32,9 +32,10 @@ class Engine final : RelayClient {
   /// The plan of two layouts of this communicator, from the recently used ones if it is there. Throws Error
   /// where a peer cannot be reached.
   std::shared_ptr<const BoundPlan> bind(const Layout& send, const Layout& recv, bool in_place);
-  /// A plan with a configuration of its own, not kept, to be executed again and again.
+  /// A plan with a configuration of its own, not kept, to be executed again and again. `others_forward`:
+  /// routes are chosen knowing that other ranks forward.
   std::shared_ptr<BoundPlan> bind_to_reuse(const Layout& send, const Layout& recv, bool in_place,
-                                           const Config& config);
+                                           const Config& config, bool others_forward = false);
   /// For each rank of the communicator, the bytes of this one's that come to it in packets in an exchange of
   /// the plan; none where nothing goes through forwarders. See BoundPlan::passing.
   std::vector<std::int64_t> passing_through(const BoundPlan& bound) const;
@@ -71,11 +72,13 @@ class Engine final : RelayClient {
     bool stalled = false;  ///< last_progress is set: nothing happened since then
   };
 
-  std::shared_ptr<BoundPlan> bind(const Layout& send, const Layout& recv, bool in_place,
-                                  const Config& config);
+  std::shared_ptr<BoundPlan> bind(const Layout& send, const Layout& recv, bool in_place, const Config& config,
+                                  bool others_forward = false);
+  std::shared_ptr<BoundPlan> bind_once(const Layout& send, const Layout& recv, bool in_place);
+  bool others_forward() const noexcept;
   Link& link(int peer);
   Buffers buffers_of(const BoundPlan& plan, const void* sendbuf, void* recvbuf);
-  void add_routes(BoundPlan& bound);
+  void add_routes(BoundPlan& bound, bool others_forward);
   void add_lanes(NodeRoute& route, const Config& config);
   std::uint32_t most_from_one(const BoundPlan& bound) const;
   void add_repeats(const BoundPlan& bound, bool is_short) const noexcept;
@@ -101,7 +104,8 @@ class Engine final : RelayClient {
   SpinLock lock_;
   Backoff backoff_;
   std::uint64_t exchanges_ = 0;
-  std::uint32_t repeats_ = 0;  // see BoundPlan::numbers
+  std::uint64_t last_forwarded_ = 0;  // the last in which a packet of another node came
+  std::uint32_t repeats_ = 0;         // see BoundPlan::numbers
   std::unordered_map<int, std::unique_ptr<Link>> links_;
   std::vector<Active> active_;  // in the order of their numbers
   std::vector<std::unique_ptr<Exchange>> spare_;

@@ -29,6 +29,8 @@ struct BoundPlan {
   Config config;                  ///< in force for the plan's exchanges
   std::vector<NodeRoute> routes;  ///< to nodes that are reached through forwarders
   std::vector<int> route_of;      ///< of each of plan.pairs; -1 for none
+  bool forwarding_pays = false;   ///< for a node by itself
+  bool held_back = false;         ///< for some nodes it pays only if other ranks forward too
   // Guarded by the engine's lock, as what executes the plan is:
   /// What a pair of this node sends, equal bytes once, where that pays; one for each of plan.pairs, or none.
   mutable std::vector<std::unique_ptr<const Repeats>> repeats;

@@ -39,7 +39,7 @@ struct RelayParts {
 
 /// Fewer bytes for a node are never forwarded, unless a rank is configured to do so or the node has
 /// kFewestAggregated ranks. Ranks of other nodes rely on it: see Relay::no_packets_come.
-inline constexpr std::int64_t kLeastForwarded = 32 << 10;
+inline constexpr std::int64_t kLeastForwarded = 16 << 10;
 inline constexpr std::size_t kFewestAggregated = 8;
 /// Relay::tell_expected: the rank needs the others of its node until it has finished.
 inline constexpr std::uint32_t kNeedsNode = UINT32_MAX;

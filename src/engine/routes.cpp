@@ -9,6 +9,10 @@
 namespace mpix::engine {
 namespace {
 
+/// Bytes that have to be saved for a node. Of those, and of the other ranks', for which less is saved, all or
+/// none are better forwarded to (as far as kLeastForwarded allows): where some are, that costs the messages
+/// of both routes.
+constexpr std::int64_t kLeastGain = 40 << 10;
 constexpr std::int64_t kLeastGainShare = 5;  // of the unique bytes: one fifth
 /// Shorter lanes are joined.
 constexpr std::int64_t kShortestLane = 64 << 10;
@@ -54,10 +58,14 @@ bool deliverable(const plan::NodeSend& send) noexcept {
   return true;
 }
 
-bool worthwhile(const plan::NodeSend& send, Route route) noexcept {
+std::int64_t gain_of(const plan::NodeSend& send) noexcept {
+  return send.total_bytes - send.unique_bytes;
+}
+
+/// `least`: to be saved, in bytes.
+bool worthwhile(const plan::NodeSend& send, Route route, std::int64_t least) noexcept {
   if (route == Route::forward) return !send.lengths.empty();
-  const std::int64_t gain = send.total_bytes - send.unique_bytes;
-  return gain >= kLeastForwarded && gain * kLeastGainShare >= send.unique_bytes;
+  return gain_of(send) >= least && gain_of(send) * kLeastGainShare >= send.unique_bytes;
 }
 
 /// Of a sample of short runs: below this the trouble of listing all is not taken.
@@ -71,7 +79,7 @@ std::unique_ptr<Repeats> repeats_of(const kernels::Blocks& blocks) {
   if (!plan::may_repeat({&part, 1})) return nullptr;
   auto found = std::make_unique<Repeats>();
   found->send = plan::make_node_send({&part, 1});
-  if (!worthwhile(found->send, Route::automatic) || !deliverable(found->send)) return nullptr;
+  if (!worthwhile(found->send, Route::automatic, kLeastGain) || !deliverable(found->send)) return nullptr;
   return found;
 }
 
@@ -145,10 +153,11 @@ std::vector<int> find_helper_targets(int ranks, std::span<const int> targets) {
 
 }  // namespace
 
-void Engine::add_routes(BoundPlan& bound) {
+void Engine::add_routes(BoundPlan& bound, bool others_forward) {
   if (bound.config.route == Route::direct) return;
   const plan::NodeMap& nodes = relay_->nodes();
   bound.route_of.assign(bound.plan.pairs.size(), -1);
+  std::vector<std::pair<NodePairs, NodeRoute>> found;
   for (const NodePairs& to : pairs_by_node(bound.plan, nodes, relay_->node())) {
     NodeRoute route;
     route.node = to.node;
@@ -161,7 +170,18 @@ void Engine::add_routes(BoundPlan& bound) {
       route.send = plan::make_node_send(parts);
     }
     if (!deliverable(route.send)) continue;
-    if (!route.aggregated && !worthwhile(route.send, bound.config.route)) continue;
+    if (!route.aggregated && !worthwhile(route.send, bound.config.route, kLeastForwarded)) continue;
+    found.push_back({to, std::move(route)});
+  }
+  bound.forwarding_pays = std::any_of(found.begin(), found.end(), [&](const auto& each) {
+    const NodeRoute& route = each.second;
+    return !route.aggregated && worthwhile(route.send, bound.config.route, kLeastGain);
+  });
+  for (auto& [to, route] : found) {
+    if (!route.aggregated && !bound.forwarding_pays && !others_forward) {
+      bound.held_back = true;
+      continue;
+    }
     route.introductions = introductions_to(bound.plan, to, nodes);
     add_lanes(route, bound.config);
     for (const std::size_t i : to.pairs) bound.route_of[i] = static_cast<int>(bound.routes.size());
