@@ -73,13 +73,16 @@ constexpr double kLeastRepetition = 1.1;
 /// Where runs are shorter, lists of the places that they go to cost more than is saved, unless they are kept.
 constexpr std::int64_t kShortestListed = 384;
 
+/// Bytes that have to be saved where equal bytes are sent once inside a node.
+constexpr std::int64_t kLeastRepeated = 32 << 10;
+
 /// What a rank sends to one of its node, equal bytes once; null where that does not pay.
 std::unique_ptr<Repeats> repeats_of(const kernels::Blocks& blocks) {
   const plan::NodePart part{0, &blocks};
   if (!plan::may_repeat({&part, 1})) return nullptr;
   auto found = std::make_unique<Repeats>();
   found->send = plan::make_node_send({&part, 1});
-  if (!worthwhile(found->send, Route::automatic, kLeastGain) || !deliverable(found->send)) return nullptr;
+  if (!worthwhile(found->send, Route::automatic, kLeastRepeated) || !deliverable(found->send)) return nullptr;
   return found;
 }
 

@@ -2,6 +2,7 @@
 /// Planned exchanges: many starts, several in flight, lifetimes, statistics, hints.
 #include <algorithm>
 #include <cstddef>
+#include <cstdlib>
 #include <deque>
 
 #include "tests/support/exchange.hpp"
@@ -389,6 +390,64 @@ MPI_TEST(hints_that_differ_between_ranks) {
     data.verify("hints that differ");
   }
   OK(MPIX_Layout_plan_free(&plan));
+}
+
+/// Every rank's node, by its first rank.
+std::vector<int> nodes_of(const Case& t) {
+  MPI_Comm node = MPI_COMM_NULL;
+  OK(MPI_Comm_split_type(t.comm, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &node));
+  int first = t.rank;
+  OK(MPI_Bcast(&first, 1, MPI_INT, 0, node));
+  OK(MPI_Comm_free(&node));
+  std::vector<int> all(static_cast<std::size_t>(t.size));
+  OK(MPI_Allgather(&first, 1, MPI_INT, all.data(), 1, MPI_INT, t.comm));
+  return all;
+}
+
+/// Other nodes for which a rank that sends the same `block` bytes to all ranks saves `least` bytes.
+std::int64_t nodes_saving(const std::vector<int>& nodes, int rank, std::int64_t block, std::int64_t least) {
+  std::int64_t saving = 0;
+  for (int first = 0; first < static_cast<int>(nodes.size()); ++first) {
+    const auto ranks = std::count(nodes.begin(), nodes.end(), first);
+    if (first != nodes[static_cast<std::size_t>(rank)] && ranks > 0) saving += (ranks - 1) * block >= least;
+  }
+  return saving;
+}
+
+/// Ranks for which forwarding pays a little do it where it pays much for others.
+MPI_TEST(ranks_that_forward_as_others_do) {
+  const char* const route = std::getenv("MPIX_LAYOUT_ROUTE");
+  if (route != nullptr && std::string(route) == "direct") return;
+  constexpr std::int64_t kLittle = 17 << 10, kMuch = 41 << 10;
+  const std::vector<int> nodes = nodes_of(t);
+  for (const bool one_sends_much : {false, true}) {
+    const auto block_of = [&](int rank) { return rank == 0 && one_sends_much ? kMuch : kLittle; };
+    std::vector<ByteMap> send, recv;
+    std::int64_t end = 0;
+    bool pays = false;
+    for (int p = 0; p < t.size; ++p) {
+      send.push_back({{0, block_of(t.rank)}});
+      recv.push_back({{end, block_of(p)}});
+      end += block_of(p);
+      pays |= nodes_saving(nodes, p, block_of(p), 40 << 10) > 0;
+    }
+    const Layouts layouts{side_of_maps(send, "one block for all"), side_of_maps(recv, "one after the other")};
+    MPI_Info info = MPI_INFO_NULL;
+    OK(MPI_Info_create(&info));
+    OK(MPI_Info_set(info, "mpix_layout_route", "auto"));
+    MPIX_Layout_plan plan = make_plan(t, layouts, info);
+    OK(MPI_Info_free(&info));
+    Data data(t.comm, t.own, layouts);
+    for (int round = 0; round < 3; ++round) {
+      data.reset();
+      run(plan, data);
+      data.verify("as others do");
+    }
+    const std::int64_t expected = pays ? nodes_saving(nodes, t.rank, block_of(t.rank), 16 << 10) : 0;
+    EXPECT(stats_of(plan).forwarded_nodes == expected, stats_of(plan).forwarded_nodes, " instead of ",
+           expected);
+    OK(MPIX_Layout_plan_free(&plan));
+  }
 }
 
 /// Each rank decides for itself by which route it sends, and from exchange to exchange.
