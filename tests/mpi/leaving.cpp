@@ -29,14 +29,8 @@ Layouts from_last_to_second(const Case& t, std::int64_t bytes, int pieces) {
 
 /// Whether two ranks are on one node; collective.
 bool share_node(const Case& t, int one, int other) {
-  MPI_Comm node = MPI_COMM_NULL;
-  OK(MPI_Comm_split_type(t.comm, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &node));
-  int first = t.rank;
-  OK(MPI_Bcast(&first, 1, MPI_INT, 0, node));
-  OK(MPI_Comm_free(&node));
-  std::vector<int> firsts(static_cast<std::size_t>(t.size));
-  OK(MPI_Allgather(&first, 1, MPI_INT, firsts.data(), 1, MPI_INT, t.comm));
-  return firsts[static_cast<std::size_t>(one)] == firsts[static_cast<std::size_t>(other)];
+  const std::vector<int> nodes = nodes_of(t.comm);
+  return nodes[static_cast<std::size_t>(one)] == nodes[static_cast<std::size_t>(other)];
 }
 
 void exchange(const Case& t, const Layouts& layouts, Data& data) {

@@ -392,18 +392,6 @@ MPI_TEST(hints_that_differ_between_ranks) {
   OK(MPIX_Layout_plan_free(&plan));
 }
 
-/// Every rank's node, by its first rank.
-std::vector<int> nodes_of(const Case& t) {
-  MPI_Comm node = MPI_COMM_NULL;
-  OK(MPI_Comm_split_type(t.comm, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &node));
-  int first = t.rank;
-  OK(MPI_Bcast(&first, 1, MPI_INT, 0, node));
-  OK(MPI_Comm_free(&node));
-  std::vector<int> all(static_cast<std::size_t>(t.size));
-  OK(MPI_Allgather(&first, 1, MPI_INT, all.data(), 1, MPI_INT, t.comm));
-  return all;
-}
-
 /// Other nodes for which a rank that sends the same `block` bytes to all ranks saves `least` bytes.
 std::int64_t nodes_saving(const std::vector<int>& nodes, int rank, std::int64_t block, std::int64_t least) {
   std::int64_t saving = 0;
@@ -419,7 +407,7 @@ MPI_TEST(ranks_that_forward_as_others_do) {
   const char* const route = std::getenv("MPIX_LAYOUT_ROUTE");
   if (route != nullptr && std::string(route) == "direct") return;
   constexpr std::int64_t kLittle = 17 << 10, kMuch = 41 << 10;
-  const std::vector<int> nodes = nodes_of(t);
+  const std::vector<int> nodes = nodes_of(t.comm);
   for (const bool one_sends_much : {false, true}) {
     const auto block_of = [&](int rank) { return rank == 0 && one_sends_much ? kMuch : kLittle; };
     std::vector<ByteMap> send, recv;

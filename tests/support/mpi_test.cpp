@@ -279,6 +279,19 @@ void skip(const std::string& reason) {
   throw Skip(reason);
 }
 
+std::vector<int> nodes_of(MPI_Comm comm) {
+  int size = 0, first = 0;
+  OK(MPI_Comm_size(comm, &size));
+  OK(MPI_Comm_rank(comm, &first));
+  MPI_Comm node = MPI_COMM_NULL;
+  OK(MPI_Comm_split_type(comm, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &node));
+  OK(MPI_Bcast(&first, 1, MPI_INT, 0, node));
+  OK(MPI_Comm_free(&node));
+  std::vector<int> all(static_cast<std::size_t>(size));
+  OK(MPI_Allgather(&first, 1, MPI_INT, all.data(), 1, MPI_INT, comm));
+  return all;
+}
+
 Registration::Registration(const char* name, void (*body)(Case&), Options options) {
   registry().push_back({name, body, std::move(options)});
 }

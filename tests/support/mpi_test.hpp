@@ -57,6 +57,9 @@ struct Skip : std::runtime_error {
 /// Thrown by REQUIRE.
 struct Stop {};
 
+/// Of every rank, the first rank of its node; collective.
+std::vector<int> nodes_of(MPI_Comm comm);
+
 struct Options {
   std::vector<int> sizes = {1, 2, 3, 5, 8};
   double timeout = 90;        ///< seconds until a run counts as hanging

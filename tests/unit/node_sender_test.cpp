@@ -12,13 +12,10 @@ namespace mpix::engine {
 namespace {
 
 /// A channel of which one end is seen: counts what the peer is told to expect, and what of that has come.
-class CountingChannel final : public transport::Channel {
+class CountingChannel final : public SilentChannel {
  public:
   CountingChannel(std::size_t limit, int rooms) : room_(limit), rooms_(rooms) {}
 
-  bool same_node() const noexcept override { return false; }
-  std::uint32_t abilities() const noexcept override { return 0; }
-  std::size_t inline_limit() const noexcept override { return 0; }
   std::size_t chunk_limit() const noexcept override { return room_.size(); }
   std::byte* announce_begin() noexcept override { return room_.data(); }
   Status announce_commit(const transport::Announcement& announcement) noexcept override {
@@ -39,16 +36,6 @@ class CountingChannel final : public transport::Channel {
     ++chunks;
     return broken ? Status(Code::peer, "broken") : Status();
   }
-  void chunk_cancel(const std::byte*) noexcept override {}
-  std::uint64_t chunks_sent() const noexcept override { return 0; }
-  std::uint64_t chunks_drained() noexcept override { return 0; }
-  bool flushed() noexcept override { return true; }
-  void expect(std::int64_t, transport::By) noexcept override {}
-  const transport::ChunkView* chunk(std::size_t, transport::By, std::uint64_t) noexcept override {
-    return nullptr;
-  }
-  void pop_chunk() noexcept override {}
-  Status check_peer() noexcept override { return {}; }
 
   std::int64_t expected = 0;
   int chunks = 0;

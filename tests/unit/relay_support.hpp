@@ -24,20 +24,36 @@ struct Queue {
   std::vector<std::size_t> lists;  ///< bytes of lists of every packet so far
 };
 
+/// A channel in which nothing ever comes.
+class SilentChannel : public transport::Channel {
+ public:
+  bool same_node() const noexcept override { return false; }
+  std::uint32_t abilities() const noexcept override { return 0; }
+  std::size_t inline_limit() const noexcept override { return 0; }
+  std::byte* announce_begin() noexcept override { return nullptr; }
+  Status announce_commit(const transport::Announcement&) noexcept override { return {}; }
+  const transport::AnnouncementView* announcement() noexcept override { return nullptr; }
+  void pop_announcement() noexcept override {}
+  void chunk_cancel(const std::byte*) noexcept override {}
+  std::uint64_t chunks_sent() const noexcept override { return 0; }
+  std::uint64_t chunks_drained() noexcept override { return 0; }
+  bool flushed() noexcept override { return true; }
+  void expect(std::int64_t, transport::By) noexcept override {}
+  const transport::ChunkView* chunk(std::size_t, transport::By, std::uint64_t) noexcept override {
+    return nullptr;
+  }
+  void pop_chunk() noexcept override {}
+  Status check_peer() noexcept override { return {}; }
+};
+
 /// What one rank has of two queues. Has no room now and then.
-class QueueChannel final : public transport::Channel {
+class QueueChannel final : public SilentChannel {
  public:
   QueueChannel(test::Rng& rng, std::size_t limit, Queue& out, Queue& in)
       : rng_(rng), limit_(limit), out_(out), in_(in) {}
 
   bool same_node() const noexcept override { return true; }
-  std::uint32_t abilities() const noexcept override { return 0; }
-  std::size_t inline_limit() const noexcept override { return 0; }
   std::size_t chunk_limit() const noexcept override { return limit_; }
-  std::byte* announce_begin() noexcept override { return nullptr; }
-  Status announce_commit(const transport::Announcement&) noexcept override { return {}; }
-  const transport::AnnouncementView* announcement() noexcept override { return nullptr; }
-  void pop_announcement() noexcept override {}
   std::span<std::byte> chunk_begin(std::size_t want, transport::By) noexcept override {
     if (out_.chunks.size() >= kWindow || rng_.chance(20)) return {};
     room_.assign(std::min(want, limit_), std::byte{0xee});
@@ -50,18 +66,12 @@ class QueueChannel final : public transport::Channel {
     out_.chunks.push_back({chunk, {room_.begin(), room_.begin() + chunk.payload_bytes}});
     return {};
   }
-  void chunk_cancel(const std::byte*) noexcept override {}
-  std::uint64_t chunks_sent() const noexcept override { return 0; }
-  std::uint64_t chunks_drained() noexcept override { return 0; }
-  bool flushed() noexcept override { return true; }
-  void expect(std::int64_t, transport::By) noexcept override {}
   const transport::ChunkView* chunk(std::size_t, transport::By, std::uint64_t) noexcept override {
     if (in_.chunks.empty()) return nullptr;
     view_ = {in_.chunks.front().chunk, in_.chunks.front().payload.data()};
     return &view_;
   }
   void pop_chunk() noexcept override { in_.chunks.pop_front(); }
-  Status check_peer() noexcept override { return {}; }
 
  private:
   static constexpr std::size_t kWindow = 3;
