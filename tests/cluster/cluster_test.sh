@@ -26,7 +26,12 @@ wait_gone() { # what, command that fails once it is gone
 }
 
 directories_left() { compgen -G "$work/mpix-cluster.*" >/dev/null; }
-running() { pgrep -f "sleep 98[.]$$" >/dev/null; }
+running() { pgrep -fx "sleep 98[.]$$" >/dev/null; }
+processes_left() { # those that a cluster started have its TMPDIR
+  local environment
+  for environment in /proc/[0-9]*/environ; do grep -qsz "^TMPDIR=$work" "$environment" && return; done
+  return 1
+}
 
 out=$(timeout 60 "$here/cluster" run --nodes 3 --ranks-per-node 2,1,1 -- hostname)
 status=$?
@@ -50,6 +55,7 @@ check "status of the program" 7 $?
 timeout 60 "$here/cluster" run --nodes 2 --timeout 1 -- sleep 30 >/dev/null 2>&1
 check "status after --timeout" 124 $?
 
+# While the program runs.
 for signal in TERM KILL; do
   "$here/cluster" run --nodes 2 -- sleep "98.$$" >/dev/null 2>&1 &
   cluster=$!
@@ -59,9 +65,20 @@ for signal in TERM KILL; do
   done
   kill -"$signal" "$cluster"
   wait "$cluster" 2>/dev/null
-  wait_gone "a process after SIG$signal" running
+  wait_gone "a process after SIG$signal" processes_left
   wait_gone "a directory after SIG$signal" directories_left
 done
+
+# At any time while the nodes are made and the launcher starts.
+for hundredths in 01 03 06 10 15 20 30 40 55 70; do
+  setsid "$here/cluster" run --nodes 3 -- sleep "98.$$" >/dev/null 2>&1 &
+  cluster=$!
+  sleep "0.$hundredths"
+  kill -KILL "$cluster"
+  wait "$cluster" 2>/dev/null
+done
+wait_gone "a process after SIGKILL at the start" processes_left
+wait_gone "a directory after SIGKILL at the start" directories_left
 
 ((failures == 0)) && echo "all passed"
 exit $((failures > 0))
