@@ -41,8 +41,11 @@ int MPIX_Alltoallv_layout(const void* sendbuf, MPIX_Layout sendlayout, void* rec
     const Call call(sendbuf, sendlayout, recvbuf, recvlayout, comm);
     engine::Engine& engine = call.communicator->engine();
     const std::lock_guard guard(engine.lock());
-    engine::Exchange* const exchange =
-        engine.start(engine.bind(*call.send, *call.recv, call.in_place), {}, sendbuf, recvbuf);
+    const std::shared_ptr<const engine::BoundPlan>& bound =
+        engine.bind(*call.send, *call.recv, call.in_place);
+    engine::Traffic traffic;
+    if (engine.exchange_at_once(*bound, sendbuf, recvbuf, traffic)) return {};
+    engine::Exchange* const exchange = engine.start(bound, {}, sendbuf, recvbuf);
     engine.wait(*exchange);
     Status status = exchange->error();
     engine.finish(exchange);

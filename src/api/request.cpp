@@ -85,12 +85,14 @@ int Request::wait(int count, void** states, double, MPI_Status*) {
 namespace {
 
 /// A short exchange whose peers are there already is over after a few looks, sooner than a request is made.
+/// One that can be exchanged at once has had them.
 constexpr int kShortPolls = 40;
 constexpr std::int64_t kShortBytes = 4096;
 
-bool finishes_at_once(engine::Engine& engine, const engine::Exchange& exchange,
-                      const plan::Plan& plan) noexcept {
-  const bool is_short = plan.send_bytes <= kShortBytes && plan.recv_bytes <= kShortBytes;
+bool finishes_at_once(engine::Engine& engine, const engine::Exchange& exchange) noexcept {
+  const engine::BoundPlan& bound = exchange.plan();
+  const bool is_short =
+      !bound.is_short && bound.plan.send_bytes <= kShortBytes && bound.plan.recv_bytes <= kShortBytes;
   for (int polls = is_short ? kShortPolls : 1; polls > 0 && !exchange.done(); --polls)
     if (!engine.progress() && is_short) cpu_relax();
   return exchange.done();
@@ -145,18 +147,27 @@ void start_request(const std::shared_ptr<Communicator>& communicator,
   engine::Engine& engine = communicator->engine();
   {
     const std::lock_guard guard(engine.lock());
-    const engine::BoundPlan& executed = *bound;
+    const std::int64_t recv_bytes = bound->plan.recv_bytes;
+    engine::Traffic traffic;
+    if (on_stream.mark == nullptr && engine.exchange_at_once(*bound, sendbuf, recvbuf, traffic)) {
+      if (plan != nullptr) {
+        ++plan->starts;
+        plan->count_completion(traffic);
+      }
+      make_complete_request(communicator->own_comm(), request);
+      return;
+    }
     engine::Exchange* const exchange =
         engine.start(std::move(bound), {}, sendbuf, recvbuf, std::move(on_stream));
     if (plan != nullptr) ++plan->starts;
-    if (finishes_at_once(engine, *exchange, executed.plan) && exchange->error().ok()) {
+    if (finishes_at_once(engine, *exchange) && exchange->error().ok()) {
       if (plan != nullptr) plan->count_completion(engine.traffic_of(*exchange));
       engine.finish(exchange);
       make_complete_request(communicator->own_comm(), request);
       return;
     }
     exchange->keep(layouts);
-    make_request(communicator, exchange, plan, executed.plan.recv_bytes, request);
+    make_request(communicator, exchange, plan, recv_bytes, request);
   }
   progress::enlist(*communicator);
   progress::run();

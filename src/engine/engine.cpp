@@ -18,6 +18,8 @@ constexpr auto kLongestPause = std::chrono::seconds(1);
 /// Yields of a waiting rank between two looks at the surroundings, and at the clock.
 constexpr std::int64_t kIdleInterval = 4;
 constexpr std::int64_t kClockInterval = 64;
+/// Looks of a short exchange at what comes, before it becomes one that can wait.
+constexpr std::int64_t kShortLooks = 100;
 
 /// For a sentence that says where received data is stored.
 const char* describe(plan::StoreRule rule) noexcept {
@@ -54,7 +56,7 @@ Link& Engine::link(int peer) {
   return *link;
 }
 
-std::shared_ptr<const BoundPlan> Engine::bind(const Layout& send, const Layout& recv, bool in_place) {
+const std::shared_ptr<const BoundPlan>& Engine::bind(const Layout& send, const Layout& recv, bool in_place) {
   const PlanKey key{send.serial(), recv.serial(), in_place};
   const auto known =
       std::find_if(recent_.begin(), recent_.end(), [&](const auto& entry) { return entry.first == key; });
@@ -99,6 +101,7 @@ std::shared_ptr<BoundPlan> Engine::bind(const Layout& send, const Layout& recv, 
   bound->lingers = relay_ != nullptr;
   bound->numbers = &repeats_;
   if (relay_ != nullptr && !in_place) add_routes(*bound, others_forward);
+  bound->is_short = relay_ == nullptr && surroundings_.progressing.empty() && ShortExchange::suits(*bound);
   add_repeats(*bound, false);
   log_choice(*bound);
   return bound;
@@ -165,15 +168,33 @@ Buffers Engine::buffers_of(const BoundPlan& bound, const void* sendbuf, void* re
   return buffers;
 }
 
+bool Engine::exchange_at_once(const BoundPlan& bound, const void* sendbuf, void* recvbuf, Traffic& traffic) {
+  if (!bound.is_short || !active_.empty()) return false;
+  if (gpu_queues_.gpus() != nullptr) {
+    const Buffers buffers = buffers_of(bound, sendbuf, recvbuf);
+    if (buffers.send_gpu || buffers.recv_gpu) return false;
+  }
+  const void* const from = bound.plan.in_place ? recvbuf : sendbuf;
+  const std::int64_t looks = std::min(config_.spin, kShortLooks);
+  const bool done = short_.run(context_, bound, exchanges_ + 1, static_cast<const std::byte*>(from),
+                               static_cast<std::byte*>(recvbuf), looks);
+  ++exchanges_;
+  begun_ = !done;
+  traffic = short_.traffic();
+  return done;
+}
+
 Exchange* Engine::start(std::shared_ptr<const BoundPlan> plan, PlanLayouts layouts, const void* sendbuf,
                         void* recvbuf, OnStream on_stream) {
+  const bool begun = std::exchange(begun_, false);
   Buffers buffers = buffers_of(*plan, sendbuf, recvbuf);
   buffers.storing = store_choices_.next(plan->plan, plan->reused ? &plan->store_trials : nullptr);
   if (spare_.empty()) spare_.push_back(std::make_unique<Exchange>(context_));
   active_.reserve(active_.size() + 1);
   Exchange* const exchange = spare_.back().get();
-  exchange->start(++exchanges_, std::move(plan), std::move(layouts), buffers, std::move(on_stream),
-                  gpu_queues_.traffic());
+  if (!begun) ++exchanges_;
+  exchange->start(exchanges_, std::move(plan), std::move(layouts), buffers, std::move(on_stream),
+                  gpu_queues_.traffic(), begun ? short_.begun() : Begun{});
   std::erase_if(handed_on_early_, [&](const auto& early) {
     if (early.first == exchanges_) exchange->count_forwarded(early.second);
     return early.first <= exchanges_;

@@ -30,8 +30,8 @@ class Engine final : RelayClient {
   SpinLock& lock() noexcept { return lock_; }
 
   /// The plan of two layouts of this communicator, from the recently used ones if it is there. Throws Error
-  /// where a peer cannot be reached.
-  std::shared_ptr<const BoundPlan> bind(const Layout& send, const Layout& recv, bool in_place);
+  /// where a peer cannot be reached. Valid until the next call.
+  const std::shared_ptr<const BoundPlan>& bind(const Layout& send, const Layout& recv, bool in_place);
   /// A plan with a configuration of its own, not kept, to be executed again and again. `others_forward`:
   /// routes are chosen knowing that other ranks forward.
   std::shared_ptr<BoundPlan> bind_to_reuse(const Layout& send, const Layout& recv, bool in_place,
@@ -40,6 +40,10 @@ class Engine final : RelayClient {
   /// the plan; none where nothing goes through forwarders. See BoundPlan::passing.
   std::vector<std::int64_t> passing_through(const BoundPlan& bound) const;
 
+  /// Exchanges what is short between ranks of this node, if they come to it soon; see ShortExchange. True:
+  /// that was all, and `traffic` says what was moved. False: start() is to be called next, with the same
+  /// arguments, and goes on from there. Throws as start() does.
+  bool exchange_at_once(const BoundPlan& bound, const void* sendbuf, void* recvbuf, Traffic& traffic);
   /// Starts an exchange; the pointer is valid until finish(). Throws Error where a GPU's buffer cannot be
   /// used.
   Exchange* start(std::shared_ptr<const BoundPlan> plan, PlanLayouts layouts, const void* sendbuf,
@@ -107,6 +111,8 @@ class Engine final : RelayClient {
   std::uint64_t last_forwarded_ = 0;  // the last in which a packet of another node came
   std::uint32_t repeats_ = 0;         // see BoundPlan::numbers
   std::unordered_map<int, std::unique_ptr<Link>> links_;
+  ShortExchange short_;
+  bool begun_ = false;          // by short_, and not at its end
   std::vector<Active> active_;  // in the order of their numbers
   std::vector<std::unique_ptr<Exchange>> spare_;
   std::vector<std::pair<std::uint64_t, std::int64_t>> handed_on_early_;  // exchanges not begun yet, bytes

@@ -26,7 +26,8 @@ std::int64_t repeats_memory(const BoundPlan& bound) noexcept {
 }
 
 void Exchange::start(std::uint64_t number, std::shared_ptr<const BoundPlan> plan, PlanLayouts layouts,
-                     const Buffers& buffers, OnStream on_stream, const device::QueueTraffic& gpu_before) {
+                     const Buffers& buffers, OnStream on_stream, const device::QueueTraffic& gpu_before,
+                     const Begun& begun) {
   bound_ = std::move(plan);
   layouts_ = std::move(layouts);
   on_stream_ = std::move(on_stream);
@@ -65,8 +66,19 @@ void Exchange::start(std::uint64_t number, std::shared_ptr<const BoundPlan> plan
                        bound_->repeats.empty() ? nullptr : bound_->repeats[i].get());
     live_.back().enter(run_);
   }
-  for (PairExchange& pair : live_) pair.announce(run_);
-  start_self();
+  resume(begun);
+  for (std::size_t i = begun.announced; i < pairs; ++i) live_[i].announce(run_);
+  if (begun.announced > 0) drop_done();
+  start_self(begun.self);
+}
+
+void Exchange::resume(const Begun& begun) noexcept {
+  auto pending = begun.pending.begin();
+  for (std::size_t i = 0; i < begun.announced; ++i) {
+    const bool waits = pending != begun.pending.end() && *pending == i;
+    if (waits) ++pending;
+    live_[i].resume(run_, !waits);
+  }
 }
 
 /// Whether places are kept of what comes from ranks of the node.
@@ -74,7 +86,7 @@ bool Exchange::keeps_places() const noexcept {
   return run_.reused && run_.config->kept_lists > 0 && !run_.plan->in_place && !run_.recv_gpu;
 }
 
-void Exchange::start_self() {
+void Exchange::start_self(bool copied) {
   const plan::Pair& self = bound_->plan.self;
   const std::int64_t sends = self.send ? self.send->bytes : 0;
   const std::int64_t expects = self.recv ? self.recv->bytes : 0;
@@ -85,6 +97,7 @@ void Exchange::start_self() {
                                     ", which expects ", expects, " bytes from it")});
   else if (!bound_->plan.in_place)
     bytes = sends;
+  if (copied) run_.traffic.self += std::exchange(bytes, 0);
   self_.start(bytes);
 }
 

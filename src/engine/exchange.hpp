@@ -11,6 +11,7 @@
 #include "engine/pair.hpp"
 #include "engine/relay.hpp"
 #include "engine/self_copy.hpp"
+#include "engine/short_exchange.hpp"
 
 namespace mpix::engine {
 
@@ -39,6 +40,7 @@ struct BoundPlan {
   mutable Mirrors mirrors;
   mutable std::optional<StoreTrials> store_trials;
   mutable bool reused = false;  ///< has been executed before, or is made for that: peers keep lists of it
+  bool is_short = false;        ///< ShortExchange suits it
   bool lingers = false;         ///< an exchange does not end before others do not need this rank any more
   /// Bytes that come to this rank in packets in each exchange, of which it knows where all ranks have told.
   std::int64_t passing = kUnknownPassing;
@@ -68,9 +70,10 @@ class Exchange {
   Exchange& operator=(const Exchange&) = delete;
 
   /// Begins the exchange of number `number`, which is larger than those of all earlier exchanges of the
-  /// engine. An Exchange that is done may be started again.
+  /// engine. An Exchange that is done may be started again. `begun`: what has been done of it.
   void start(std::uint64_t number, std::shared_ptr<const BoundPlan> plan, PlanLayouts layouts,
-             const Buffers& buffers, OnStream on_stream = {}, const device::QueueTraffic& gpu_before = {});
+             const Buffers& buffers, OnStream on_stream = {}, const device::QueueTraffic& gpu_before = {},
+             const Begun& begun = {});
   /// Keeps the layouts until release(), for a caller that does not.
   void keep(PlanLayouts layouts) noexcept { layouts_ = std::move(layouts); }
   /// Moves what can be moved now; returns whether anything was.
@@ -123,7 +126,8 @@ class Exchange {
   static constexpr std::uint32_t kGone = UINT32_MAX;
 
   bool keeps_places() const noexcept;
-  void start_self();
+  void start_self(bool copied);
+  void resume(const Begun& begun) noexcept;
   PairExchange* live_pair(int peer) noexcept;
   bool opens() noexcept;
   bool gpu_failed() noexcept;

@@ -53,6 +53,10 @@ struct Run {
   BufferPlace attached_place() const noexcept;
 };
 
+/// How a rank that receives on the host can read the memory of the pair's peer, as its announcement says.
+std::uint32_t abilities_for(const transport::Channel& channel, const plan::Pair& pair,
+                            const Config& config) noexcept;
+
 class PairExchange {
  public:
   /// `index`: of the pair in the plan; `sender`: sends this rank's bytes to the peer, which then does not do
@@ -63,6 +67,9 @@ class PairExchange {
 
   /// Joins the link's queues; in the order of the exchanges' numbers.
   void enter(const Run& run);
+  /// After enter(): this rank has announced itself and sent what it had to send, and if the ranks have `met`,
+  /// received everything too.
+  void resume(Run& run, bool met) noexcept;
   /// Sends the announcement, with the payload if it is short, if it is this exchange's turn.
   bool announce(Run& run) noexcept;
   /// Does what can be done now; returns whether that was anything.

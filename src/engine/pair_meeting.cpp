@@ -26,6 +26,27 @@ std::int64_t mean_run(const kernels::Blocks& blocks) noexcept {
 
 }  // namespace
 
+std::uint32_t abilities_for(const transport::Channel& channel, const plan::Pair& pair,
+                            const Config& config) noexcept {
+  std::uint32_t abilities = channel.abilities();
+  if (pair.recv != nullptr && mean_run(*pair.recv) < config.attach_block)
+    abilities &= ~static_cast<std::uint32_t>(transport::kCanAttach);
+  return abilities;
+}
+
+void PairExchange::resume(Run& run, bool met) noexcept {
+  announced_ = true;
+  link_->announcing.leave(run.exchange);
+  sent_ = send_total();
+  link_->sending.leave(run.exchange);
+  run.traffic.inlined += sent_;
+  if (!met) return;
+  met_ = true;
+  link_->meeting.leave(run.exchange);
+  received_ = recv_total();
+  update_done(run);
+}
+
 void PairExchange::enter(const Run& run) {
   link_->announcing.join(run.exchange);
   link_->meeting.join(run.exchange);
@@ -54,9 +75,7 @@ bool PairExchange::announce(Run& run) noexcept {
   announcement.exchange = run.exchange;
   announcement.send_bytes = send_total();
   announcement.recv_bytes = recv_total();
-  announcement.abilities = channel().abilities();
-  if (pair_->recv != nullptr && mean_run(*pair_->recv) < run.config->attach_block)
-    announcement.abilities &= ~static_cast<std::uint32_t>(transport::kCanAttach);
+  announcement.abilities = abilities_for(channel(), *pair_, *run.config);
   if (run.recv_gpu) announcement.abilities = can_import(run) ? transport::kCanImport : 0u;
   if (sender_ != nullptr) {
     announcement.abilities |= transport::kForwards;

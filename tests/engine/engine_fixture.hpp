@@ -84,6 +84,7 @@ class EngineTest : public testing::Test {
     options.loopback.same_node = rng.chance(50);
     options.loopback.credit = !options.loopback.same_node && rng.chance(70);
     options.loopback.standing = rng.chance(50) ? rng.magnitude(4000) : 0;
+    options.at_once = options.loopback.same_node && rng.chance(70);
     return options;
   }
 

@@ -281,11 +281,12 @@ class MismatchTest : public EngineTest {
  protected:
   /// Rank 2 sends rank 1 another number of bytes than that expects; it sends `standing` of them before it
   /// knows.
-  void expect_mismatch(std::int64_t bytes, std::int64_t wrong, std::int64_t standing) {
+  void expect_mismatch(std::int64_t bytes, std::int64_t wrong, std::int64_t standing, bool at_once = false) {
     WorldOptions options;
     options.ranks = 3;
     options.timeout = 5;
     options.loopback.standing = standing;
+    options.loopback.same_node = options.at_once = at_once;
     World world(options);
     Traffic traffic = even_traffic(3, bytes);
     traffic.send[2][1] = {{100000, wrong}};
@@ -311,6 +312,92 @@ TEST_F(MismatchTest, IsReportedAndNothingIsLeftOver) {
         expect_mismatch(bytes, bytes + difference, standing);
 }
 
+TEST_F(MismatchTest, OfShortMessages) {
+  for (int round = 0; round < 20; ++round)
+    for (const std::int64_t difference : {-10, -5, 7, 9000}) expect_mismatch(10, 10 + difference, 0, true);
+}
+
+TEST_F(MismatchTest, WithItself) {
+  for (const bool at_once : {false, true}) {
+    WorldOptions options;
+    options.loopback.same_node = options.at_once = at_once;
+    World world(options);
+    Traffic traffic = even_traffic(2, 10);
+    traffic.recv[0][0] = {{100000, 7}};
+    std::vector<Task> tasks = world.prepare(rng, traffic);
+    ASSERT_TRUE(world.run_one(rng, tasks)) << "hangs";
+    EXPECT_EQ(tasks[0].result.code(), Code::mismatch);
+    EXPECT_TRUE(tasks[1].result.ok());
+    expect_works(world);
+  }
+}
+
+class AtOnceTest : public EngineTest {
+ protected:
+  AtOnceTest() {
+    options_.ranks = 3;
+    options_.loopback.same_node = options_.at_once = true;
+  }
+  WorldOptions options_;
+};
+
+/// Short messages inside a node: the last rank to come finds what it needs, the others wait as ever.
+TEST_F(AtOnceTest, TheLastRankIsDoneWhenItStarts) {
+  World world(options_);
+  for (int k = 0; k < 5; ++k) {
+    std::vector<Task> tasks = world.prepare(rng, even_traffic(3, 20));
+    for (int rank = 0; rank < 3; ++rank) {
+      world.start(rank, tasks[at(rank)]);
+      EXPECT_EQ(tasks[at(rank)].exchange == nullptr, rank == 2);
+    }
+    ASSERT_TRUE(world.run(rng, {&tasks})) << "hangs";
+    expect_right(tasks);
+    for (const Task& task : tasks) {
+      EXPECT_EQ(task.traffic.inlined, 40);
+      EXPECT_EQ(task.traffic.self, 20);
+    }
+  }
+  expect_contract(world);
+}
+
+/// While another exchange is under way, none goes before it.
+TEST_F(AtOnceTest, NotBeforeEarlierOnes) {
+  World world(options_);
+  std::vector<Task> large = world.prepare(rng, even_traffic(3, 5000));
+  std::vector<Task> small = world.prepare(rng, even_traffic(3, 20));
+  for (const int rank : {2, 0, 1}) {
+    world.start(rank, large[at(rank)]);
+    world.start(rank, small[at(rank)]);
+    EXPECT_NE(small[at(rank)].exchange, nullptr);
+  }
+  ASSERT_TRUE(world.run(rng, {&large, &small})) << "hangs";
+  expect_right(large);
+  expect_right(small);
+  expect_contract(world);
+}
+
+/// Wherever a short exchange has got to when it must wait, it goes on from there.
+TEST_F(AtOnceTest, GoesOnFromAnywhere) {
+  for (const bool in_place : {false, true})
+    for (int round = 0; round < 200; ++round) {
+      options_.faults = {.seed = rng.bits(), .refuse = 40, .hide = 90};
+      options_.ranks = static_cast<int>(rng.between(2, 6));
+      World world(options_);
+      for (int k = 0; k < 3; ++k) {
+        std::vector<Task> tasks =
+            world.prepare(rng, random_traffic(rng, options_.ranks, 64, in_place), in_place);
+        ASSERT_TRUE(world.run_one(rng, tasks, in_place)) << "hangs";
+        expect_right(tasks);
+        for (const Task& task : tasks) {
+          if (!in_place) {
+            EXPECT_EQ(task.traffic.inlined + task.traffic.self, task.send_layout->bytes());
+          }
+        }
+      }
+      expect_contract(world);
+    }
+}
+
 /// A rank in a thread of its own, waiting as blocking calls do.
 TEST_F(EngineTest, Threads) {
   for (const int ranks : {2, 4}) {
@@ -325,6 +412,7 @@ TEST_F(EngineTest, Threads) {
         for (auto& tasks : all) {
           Task& task = tasks[at(rank)];
           world.start(rank, task);
+          if (task.exchange == nullptr) continue;
           world.engine(rank).lock().lock();
           world.engine(rank).wait(*task.exchange);
           world.engine(rank).lock().unlock();

@@ -54,10 +54,10 @@ void fill(Rng& rng, std::vector<std::byte>& buffer) {
   for (std::byte& b : buffer) b = static_cast<std::byte>(rng.bits());
 }
 
-engine::Surroundings surroundings(FaultyTransport& transport) {
+engine::Surroundings surroundings(FaultyTransport& transport, const WorldOptions& options) {
   engine::Surroundings result;
   result.route = [&transport](int) -> transport::Transport& { return transport; };
-  result.progressing = {&transport};
+  if (!options.at_once) result.progressing = {&transport};
   return result;
 }
 
@@ -109,7 +109,7 @@ Traffic repeating_traffic(Rng& rng, int ranks, std::int64_t rows, std::int64_t r
 World::World(const WorldOptions& options) : options_(options), network_(options.ranks, options.loopback) {
   Config config;
   config.timeout = options.timeout;
-  config.spin = 0;
+  config.spin = options.at_once ? 10 : 0;
   for (int rank = 0; rank < options.ranks; ++rank) {
     Faults faults = options.faults;
     faults.seed = mix(faults.seed, static_cast<std::uint64_t>(rank));
@@ -121,7 +121,8 @@ World::World(const WorldOptions& options) : options_(options), network_(options.
     context.rank = rank;
     context.kernels = kernels::host_kernels("auto");
     context.gpus = options.gpus;
-    engines_.push_back(std::make_unique<engine::Engine>(context, config, surroundings(*transports_.back())));
+    engines_.push_back(
+        std::make_unique<engine::Engine>(context, config, surroundings(*transports_.back(), options)));
   }
 }
 
@@ -165,9 +166,20 @@ void World::start(int rank, Task& task, bool in_place, engine::OnStream on_strea
   if (task.recv_on_gpu) options_.gpus->adopt(rank % kGpus, task.recv);
   engine::Engine& e = engine(rank);
   const std::lock_guard guard(e.lock());
-  task.exchange =
-      e.start(e.bind(*task.send_layout, *task.recv_layout, in_place), {task.send_layout, task.recv_layout},
-              task.send.data() + task.send_base, task.recv.data() + task.recv_base, std::move(on_stream));
+  const auto& bound = e.bind(*task.send_layout, *task.recv_layout, in_place);
+  const std::byte* const send = task.send.data() + task.send_base;
+  std::byte* const recv = task.recv.data() + task.recv_base;
+  if (on_stream.mark == nullptr && e.exchange_at_once(*bound, send, recv, task.traffic)) {
+    give_back(task);
+    return;
+  }
+  task.exchange = e.start(bound, {task.send_layout, task.recv_layout}, send, recv, std::move(on_stream));
+}
+
+/// The buffers from the GPUs.
+void World::give_back(Task& task) {
+  if (task.recv_on_gpu) options_.gpus->give_back(task.recv);
+  if (task.send_on_gpu) options_.gpus->give_back(task.send);
 }
 
 void World::step(int rank) {
@@ -183,8 +195,7 @@ bool World::collect(int rank, Task& task) {
   if (!task.exchange->done()) return false;
   task.result = task.exchange->error();
   task.traffic = e.traffic_of(*task.exchange);
-  if (task.recv_on_gpu) options_.gpus->give_back(task.recv);
-  if (task.send_on_gpu) options_.gpus->give_back(task.send);
+  give_back(task);
   e.finish(task.exchange);
   task.exchange = nullptr;
   return true;

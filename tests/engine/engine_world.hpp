@@ -19,6 +19,7 @@ struct WorldOptions {
   Faults faults;         ///< of every rank, each with a seed of its own
   int faulty_rank = -1;  ///< the only one that has faults beyond the contract; -1 for all
   double timeout = 60;
+  bool at_once = false;      ///< exchanges of one node may be over when they start
   FakeGpus* gpus = nullptr;  ///< of all ranks; null for none
   int gpu_share = 0;         ///< times out of a hundred that a buffer is a GPU's
 };
@@ -38,7 +39,7 @@ Traffic repeating_traffic(Rng& rng, int ranks, std::int64_t rows, std::int64_t r
 struct Task {
   std::vector<std::byte> send, recv, expected;
   LayoutRef send_layout, recv_layout;
-  engine::Exchange* exchange = nullptr;  ///< null before its start and after its end
+  engine::Exchange* exchange = nullptr;  ///< null before its start and after its end, which may be the same
   Status result;
   std::int64_t send_base = 0, recv_base = 0;      ///< of the layouts' offset 0 in the buffers
   bool send_on_gpu = false, recv_on_gpu = false;  ///< while the exchange runs
@@ -68,6 +69,8 @@ class World {
   bool collect(int rank, Task& task);
 
  private:
+  void give_back(Task& task);
+
   WorldOptions options_;
   Loopback network_;
   std::vector<std::unique_ptr<FaultyTransport>> transports_;

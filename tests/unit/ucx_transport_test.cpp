@@ -240,6 +240,31 @@ TEST(UcxTransport, ChunksThatNobodyHasAskedForAreFewAndShort) {
   EXPECT_LE(sent, ReceiveBudget::kStanding);
 }
 
+TEST(UcxTransport, ChunksThatNobodyHasAskedForLeaveHalfOfTheMemoryToOthers) {
+  constexpr int kPeers = kSlots;
+  Ranks ranks(kPeers + 1);
+  const auto a = ranks.make(0);
+  std::vector<std::unique_ptr<UcxTransport>> peers;
+  for (int peer = 1; peer <= kPeers; ++peer) {
+    peers.push_back(ranks.make(peer));
+    sends_unasked(ranks, a->connect(peer), peers.back()->connect(0), 1, 1000);
+  }
+  ranks.progress_until([] { return false; }, 0.05);
+  std::vector<std::pair<Channel*, std::span<std::byte>>> rooms;
+  for (int peer = 1; peer <= kPeers; ++peer)
+    for (auto room = a->connect(peer).chunk_begin(1000); !room.empty();
+         room = a->connect(peer).chunk_begin(1000))
+      rooms.emplace_back(&a->connect(peer), room);
+  EXPECT_EQ(rooms.size(), static_cast<std::size_t>(kSlots / 2));
+  peers.back()->connect(0).expect(1 << 20);
+  std::span<std::byte> asked;
+  EXPECT_TRUE(ranks.progress_until([&] { return !(asked = a->connect(kPeers).chunk_begin(1000)).empty(); }));
+  rooms.emplace_back(&a->connect(kPeers), asked);
+  for (const auto& [channel, room] : rooms) channel->chunk_cancel(room.data());
+  EXPECT_TRUE(ranks.worker(0)->chunks_free());
+  EXPECT_FALSE(a->connect(1).chunk_begin(1000).empty());
+}
+
 TEST(UcxTransport, CommunicatorsAreApartAndEndAlone) {
   Ranks ranks(2);
   const auto a1 = ranks.make(0, 1), b1 = ranks.make(1, 1);

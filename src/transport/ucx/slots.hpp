@@ -59,8 +59,10 @@ class SlotPool {
   std::size_t size() const noexcept { return slots_.size(); }
   bool all_free() const noexcept { return free_.size() == slots_.size(); }
 
-  /// A slot for `owner`, or null while none is free.
-  Slot* take(UcxChannel& owner) noexcept;
+  /// A slot for `owner`, or null while none is free. Messages that are sent unasked get at most half of all:
+  /// they may stay here until peers that are late for one exchange take part in it, and these may be waiting
+  /// for another one.
+  Slot* take(UcxChannel& owner, bool unasked = false) noexcept;
   void give(Slot& slot) noexcept;
   /// Lets go of a channel that ends before its messages.
   void disown(const UcxChannel& owner) noexcept;
@@ -70,6 +72,7 @@ class SlotPool {
   std::vector<memory::Regions::Entry> regions_;  // of memory_
   std::vector<std::unique_ptr<Slot>> slots_;
   std::vector<Slot*> free_;
+  std::size_t unasked_ = 0;  // slots
 };
 
 }  // namespace mpix::transport::ucx
