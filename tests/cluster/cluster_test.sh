@@ -69,6 +69,19 @@ for signal in TERM KILL; do
   wait_gone "a directory after SIG$signal" directories_left
 done
 
+# All of its processes, as a terminal or timeout do it, but for the launched ones.
+setsid "$here/cluster" run --nodes 2 -- sleep "98.$$" >/dev/null 2>&1 &
+cluster=$!
+for _ in {1..100}; do
+  running && break
+  sleep 0.1
+done
+kill -KILL $(pgrep -fx 'sleep infinity' -g "$cluster")
+kill -TERM "$cluster"
+wait "$cluster" 2>/dev/null
+wait_gone "a process after SIGKILL for the nodes" processes_left
+wait_gone "a directory after SIGKILL for the nodes" directories_left
+
 # At any time while the nodes are made and the launcher starts.
 for hundredths in 01 03 06 10 15 20 30 40 55 70; do
   setsid "$here/cluster" run --nodes 3 -- sleep "98.$$" >/dev/null 2>&1 &
