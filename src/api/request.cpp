@@ -85,14 +85,13 @@ int Request::wait(int count, void** states, double, MPI_Status*) {
 namespace {
 
 /// A short exchange whose peers are there already is over after a few looks, sooner than a request is made.
-/// One that can be exchanged at once has had them.
+/// One that has `begun` to be exchanged at once has had them.
 constexpr int kShortPolls = 40;
 constexpr std::int64_t kShortBytes = 4096;
 
-bool finishes_at_once(engine::Engine& engine, const engine::Exchange& exchange) noexcept {
-  const engine::BoundPlan& bound = exchange.plan();
-  const bool is_short =
-      !bound.is_short && bound.plan.send_bytes <= kShortBytes && bound.plan.recv_bytes <= kShortBytes;
+bool finishes_at_once(engine::Engine& engine, const engine::Exchange& exchange, bool begun) noexcept {
+  const plan::Plan& plan = exchange.plan().plan;
+  const bool is_short = !begun && plan.send_bytes <= kShortBytes && plan.recv_bytes <= kShortBytes;
   for (int polls = is_short ? kShortPolls : 1; polls > 0 && !exchange.done(); --polls)
     if (!engine.progress() && is_short) cpu_relax();
   return exchange.done();
@@ -157,10 +156,11 @@ void start_request(const std::shared_ptr<Communicator>& communicator,
       make_complete_request(communicator->own_comm(), request);
       return;
     }
+    const bool begun = engine.begun();
     engine::Exchange* const exchange =
         engine.start(std::move(bound), {}, sendbuf, recvbuf, std::move(on_stream));
     if (plan != nullptr) ++plan->starts;
-    if (finishes_at_once(engine, *exchange) && exchange->error().ok()) {
+    if (finishes_at_once(engine, *exchange, begun) && exchange->error().ok()) {
       if (plan != nullptr) plan->count_completion(engine.traffic_of(*exchange));
       engine.finish(exchange);
       make_complete_request(communicator->own_comm(), request);

@@ -44,6 +44,8 @@ class Engine final : RelayClient {
   /// that was all, and `traffic` says what was moved. False: start() is to be called next, with the same
   /// arguments, and goes on from there. Throws as start() does.
   bool exchange_at_once(const BoundPlan& bound, const void* sendbuf, void* recvbuf, Traffic& traffic);
+  /// Whether start() will go on from there.
+  bool begun() const noexcept { return begun_; }
   /// Starts an exchange; the pointer is valid until finish(). Throws Error where a GPU's buffer cannot be
   /// used.
   Exchange* start(std::shared_ptr<const BoundPlan> plan, PlanLayouts layouts, const void* sendbuf,

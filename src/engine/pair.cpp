@@ -83,7 +83,7 @@ bool PairExchange::push(Run& run) noexcept {
                            : place_   ? channel().chunk_limit()
                            : repeats_ ? std::max(chunk_bytes_, kMinPacketRoom)
                                       : std::min(chunk_bytes_, left);
-  const std::span<std::byte> room = channel().chunk_begin(want);
+  const std::span<std::byte> room = channel().chunk_begin(want, {.unmet = !met_});
   if (room.empty()) return false;
   const Status status = exports()    ? push_import(run, room)
                         : place_     ? push_descriptor(run, room)

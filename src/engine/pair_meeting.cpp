@@ -108,7 +108,7 @@ Status PairExchange::send_announcement(Run& run, const Announcement& announcemen
   if (begins_unasked(run)) choose_chunks();  // also for chunks that follow before the ranks have met
   if (begins_unasked(run) && sends_now(run)) {
     const auto left = static_cast<std::size_t>(send_total() - sent_);
-    const std::span<std::byte> room = channel().chunk_begin(std::min(chunk_bytes_, left));
+    const std::span<std::byte> room = channel().chunk_begin(std::min(chunk_bytes_, left), {.unmet = true});
     if (!room.empty()) return push_data(run, room, &announcement);
   }
   if (!channel().same_node()) ++run.traffic.messages;

@@ -83,9 +83,11 @@ void ShortExchange::copy_self(const Context& context, const BoundPlan& bound, co
   const plan::Pair& self = bound.plan.self;
   copied_ = true;
   if (self.send == nullptr || bound.plan.in_place) return;
+  const kernels::Stores stores =
+      bound.plan.stores == plan::StoreRule::streaming ? kernels::Stores::streaming : kernels::Stores::cached;
   kernels::Cursor from, to;
   context.kernels->copy(recv, *self.recv, to, send, *self.send, from,
-                        static_cast<std::size_t>(self.send->bytes), kernels::Stores::cached);
+                        static_cast<std::size_t>(self.send->bytes), stores);
   traffic_.self = self.send->bytes;
 }
 

@@ -88,6 +88,7 @@ struct ChunkView {
 struct By {
   std::uint64_t gpu = kNone;  ///< a GPU, by a number that only equal memory has (device::Queue::number())
   bool host = true;           ///< the host, maybe beside the GPU
+  bool unmet = false;         ///< a writer who does not know yet that the peer takes part in the exchange
 
   static constexpr std::uint64_t kNone = 0;
   /// A GPU only, in whose memory the payload may then lie.

@@ -91,12 +91,12 @@ std::span<std::byte> UcxChannel::chunk_begin(std::size_t want, By writer) noexce
   const Lock lock = worker_.lock();
   const std::uint64_t used = chunks_sent_ + opened_;
   if (opened_ == kWindow || used >= credits_.chunks_granted) return {};
-  const bool unasked = credits_.chunks_granted - used <= credits_.standing;
-  Slot* const slot = worker_.take_chunk(lock, *this, writer, unasked);
+  Slot* const slot = worker_.take_chunk(lock, *this, writer);
   if (slot == nullptr) return {};
   open_chunks_[opened_++] = slot;
   std::size_t limit = std::min(slot->room.size(), static_cast<std::size_t>(credits_.chunk_bytes));
-  if (unasked) limit = std::min(limit, worker_.budget().short_bytes());
+  slot->unasked = credits_.chunks_granted - used <= credits_.standing;
+  if (slot->unasked) limit = std::min(limit, worker_.budget().short_bytes());
   return slot->room.first(std::min(want, limit));
 }
 

@@ -41,9 +41,9 @@ GpuSlots::Pools* GpuSlots::on(UcxWorker& worker, std::uint64_t gpu) noexcept {
   }
 }
 
-Slot* GpuSlots::take_to_send(UcxWorker& worker, UcxChannel& owner, By user, bool unasked) noexcept {
+Slot* GpuSlots::take_to_send(UcxWorker& worker, UcxChannel& owner, By user) noexcept {
   Pools* const pools = user.host ? nullptr : on(worker, user.gpu);
-  return pools != nullptr ? pools->sent.take(owner, unasked) : nullptr;
+  return pools != nullptr ? pools->sent.take(owner) : nullptr;
 }
 
 Slot* GpuSlots::take_to_receive(UcxWorker& worker, UcxChannel& owner, By user) noexcept {

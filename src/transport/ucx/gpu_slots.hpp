@@ -25,7 +25,7 @@ class GpuSlots {
 
   /// A slot for a message to be sent by `user`, or for one that it will read. Null where there is none, or
   /// where memory of a GPU would not do.
-  Slot* take_to_send(UcxWorker& worker, UcxChannel& owner, By user, bool unasked) noexcept;
+  Slot* take_to_send(UcxWorker& worker, UcxChannel& owner, By user) noexcept;
   Slot* take_to_receive(UcxWorker& worker, UcxChannel& owner, By user) noexcept;
   /// Copies what a slot holds to the host. Throws Error.
   void copy_to_host(const Slot& slot, std::span<std::byte> to) const {

@@ -30,19 +30,19 @@ void SlotPool::add(UcxWorker& worker, const Slot& model, std::span<std::byte> me
   }
 }
 
-Slot* SlotPool::take(UcxChannel& owner, bool unasked) noexcept {
-  if (free_.empty() || (unasked && unasked_ >= slots_.size() / 2)) return nullptr;
+Slot* SlotPool::take(UcxChannel& owner, bool unmet) noexcept {
+  if (free_.empty() || (unmet && unmet_ >= slots_.size() / 2)) return nullptr;
   Slot* const slot = free_.back();
   free_.pop_back();
   slot->owner = &owner;
-  slot->unasked = unasked;
-  unasked_ += unasked ? 1 : 0;
+  slot->unmet = unmet;
+  unmet_ += unmet ? 1 : 0;
   return slot;
 }
 
 void SlotPool::give(Slot& slot) noexcept {
   slot.owner = nullptr;
-  unasked_ -= slot.unasked ? 1 : 0;
+  unmet_ -= slot.unmet ? 1 : 0;
   free_.push_back(&slot);  // within what add() reserved
 }
 

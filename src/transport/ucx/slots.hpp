@@ -28,6 +28,7 @@ struct Slot {
   UcxChannel* owner = nullptr;    ///< null once the channel is gone
   Endpoint* endpoint = nullptr;   ///< by which it is sent
   bool awaited = true;            ///< flushed() waits until it has left
+  bool unmet = false;             ///< taken by a writer who does not know that the peer takes part
   bool unasked = false;           ///< the peer may not take part, and make no progress, when it comes
   std::uint64_t gpu = By::kNone;  ///< in whose memory the room lies
   ucs_memory_type_t type = UCS_MEMORY_TYPE_HOST;
@@ -59,10 +60,10 @@ class SlotPool {
   std::size_t size() const noexcept { return slots_.size(); }
   bool all_free() const noexcept { return free_.size() == slots_.size(); }
 
-  /// A slot for `owner`, or null while none is free. Messages that are sent unasked get at most half of all:
-  /// they may stay here until peers that are late for one exchange take part in it, and these may be waiting
-  /// for another one.
-  Slot* take(UcxChannel& owner, bool unasked = false) noexcept;
+  /// A slot for `owner`, or null while none is free. Those for peers that may not take part yet get at most
+  /// half of all: they may stay here until peers that are late for one exchange take part in it, and these
+  /// may be waiting for another one.
+  Slot* take(UcxChannel& owner, bool unmet = false) noexcept;
   void give(Slot& slot) noexcept;
   /// Lets go of a channel that ends before its messages.
   void disown(const UcxChannel& owner) noexcept;
@@ -72,7 +73,7 @@ class SlotPool {
   std::vector<memory::Regions::Entry> regions_;  // of memory_
   std::vector<std::unique_ptr<Slot>> slots_;
   std::vector<Slot*> free_;
-  std::size_t unasked_ = 0;  // slots
+  std::size_t unmet_ = 0;  // slots
 };
 
 }  // namespace mpix::transport::ucx

@@ -227,9 +227,9 @@ void UcxWorker::remove_channel(const Lock&, UcxChannel& channel) noexcept {
   gpu_slots_.disown(channel);
 }
 
-Slot* UcxWorker::take_chunk(const Lock&, UcxChannel& owner, By writer, bool unasked) noexcept {
-  Slot* const slot = gpu_slots_.take_to_send(*this, owner, writer, unasked);
-  return slot != nullptr ? slot : chunks_.take(owner, unasked);
+Slot* UcxWorker::take_chunk(const Lock&, UcxChannel& owner, By writer) noexcept {
+  Slot* const slot = gpu_slots_.take_to_send(*this, owner, writer);
+  return slot != nullptr ? slot : chunks_.take(owner, writer.unmet);
 }
 
 std::vector<EarlyAnnouncement> UcxWorker::take_early(const Lock&, std::uint64_t communicator, int source) {

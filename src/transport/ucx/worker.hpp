@@ -98,7 +98,7 @@ class UcxWorker {
   /// Whether no chunk is being filled or on its way, in memory of the host.
   bool chunks_free() const noexcept { return chunks_.all_free(); }
   /// A slot for a chunk that `writer` fills, null while there is none; see SlotPool::take.
-  Slot* take_chunk(const Lock&, UcxChannel& owner, By writer, bool unasked) noexcept;
+  Slot* take_chunk(const Lock&, UcxChannel& owner, By writer) noexcept;
   /// Puts into a slot of the host what lies in one of a GPU. False, and the slot as it was, if that fails.
   bool bring_to_host(const Lock&, UcxChannel& owner, Slot*& slot, std::size_t bytes) noexcept;
   SlotPool& credits() noexcept { return credits_; }
