@@ -27,6 +27,14 @@ wait_gone() { # what, command that fails once it is gone
 
 directories_left() { compgen -G "$work/mpix-cluster.*" >/dev/null; }
 running() { pgrep -fx "sleep 98[.]$$" >/dev/null; }
+start_sleeping() { # sets cluster to its process; returns once the program runs
+  setsid "$here/cluster" run --nodes 2 -- sleep "98.$$" >/dev/null 2>&1 &
+  cluster=$!
+  for _ in {1..100}; do
+    running && return
+    sleep 0.1
+  done
+}
 processes_left() { # those that a cluster started have its TMPDIR
   local environment
   for environment in /proc/[0-9]*/environ; do grep -qsz "^TMPDIR=$work" "$environment" && return; done
@@ -57,12 +65,7 @@ check "status after --timeout" 124 $?
 
 # While the program runs.
 for signal in TERM KILL; do
-  "$here/cluster" run --nodes 2 -- sleep "98.$$" >/dev/null 2>&1 &
-  cluster=$!
-  for _ in {1..100}; do
-    running && break
-    sleep 0.1
-  done
+  start_sleeping
   kill -"$signal" "$cluster"
   wait "$cluster" 2>/dev/null
   wait_gone "a process after SIG$signal" processes_left
@@ -70,12 +73,7 @@ for signal in TERM KILL; do
 done
 
 # All of its processes, as a terminal or timeout do it, but for the launched ones.
-setsid "$here/cluster" run --nodes 2 -- sleep "98.$$" >/dev/null 2>&1 &
-cluster=$!
-for _ in {1..100}; do
-  running && break
-  sleep 0.1
-done
+start_sleeping
 kill -KILL $(pgrep -fx 'sleep infinity' -g "$cluster")
 kill -TERM "$cluster"
 wait "$cluster" 2>/dev/null
