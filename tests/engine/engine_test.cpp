@@ -376,6 +376,22 @@ TEST_F(AtOnceTest, NotBeforeEarlierOnes) {
   expect_contract(world);
 }
 
+/// What comes late, of an exchange that this rank has given up, is not taken for the next one.
+TEST_F(AtOnceTest, NotFromEarlierOnes) {
+  options_.ranks = 2;
+  options_.timeout = 0.2;
+  World world(options_);
+  std::vector<Task> late = world.prepare(rng, even_traffic(2, 20)),
+                    next = world.prepare(rng, even_traffic(2, 20));
+  world.start(1, late[1]);
+  ASSERT_TRUE(world.run(rng, {&late})) << "hangs";
+  EXPECT_EQ(late[1].result.code(), Code::timeout);
+  world.start(0, late[0]);
+  for (const int rank : {1, 0}) world.start(rank, next[at(rank)]);
+  ASSERT_TRUE(world.run(rng, {&late, &next})) << "hangs";
+  expect_right(next);
+}
+
 /// Wherever a short exchange has got to when it must wait, it goes on from there.
 TEST_F(AtOnceTest, GoesOnFromAnywhere) {
   for (const bool in_place : {false, true})
