@@ -120,10 +120,9 @@ MPI_Comm comm_of(MPIX_Layout_plan plan) noexcept {
              : MPI_COMM_NULL;
 }
 
-/// `order`: makes what orders the exchange with a stream, once the arguments have been found right.
-template <typename Order>
+/// `order`: empty where the exchange follows no stream.
 Status start_plan(MPIX_Layout_plan plan, const void* sendbuf, void* recvbuf, MPI_Request* request,
-                  Order&& order) {
+                  const engine::Order& order) {
   make_error_classes();
   const std::shared_ptr<PlanState>& state = plan_of(plan);
   require(request, "request");
@@ -134,7 +133,7 @@ Status start_plan(MPIX_Layout_plan plan, const void* sendbuf, void* recvbuf, MPI
   check_buffer(recvbuf, *state->layouts.recv, "recvbuf");
   progress::ensure();
   start_request(state->communicator, in_place ? state->bound_in_place : state->bound, state->layouts, state,
-                sendbuf, recvbuf, request, order());
+                sendbuf, recvbuf, request, order);
   return {};
 }
 
@@ -180,9 +179,7 @@ int MPIX_Alltoallv_layout_init(MPIX_Layout sendlayout, MPIX_Layout recvlayout, M
 }
 
 int MPIX_Layout_plan_start(MPIX_Layout_plan plan, const void* sendbuf, void* recvbuf, MPI_Request* request) {
-  return guarded(comm_of(plan), [&]() -> Status {
-    return start_plan(plan, sendbuf, recvbuf, request, [] { return engine::OnStream(); });
-  });
+  return guarded(comm_of(plan), [&]() -> Status { return start_plan(plan, sendbuf, recvbuf, request, {}); });
 }
 
 int MPIX_Layout_plan_start_on_stream(MPIX_Layout_plan plan, const void* sendbuf, void* recvbuf,

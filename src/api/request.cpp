@@ -142,13 +142,13 @@ void make_complete_request(MPI_Comm comm, MPI_Request* request) {
 void start_request(const std::shared_ptr<Communicator>& communicator,
                    std::shared_ptr<const engine::BoundPlan> bound, const engine::PlanLayouts& layouts,
                    const std::shared_ptr<PlanState>& plan, const void* sendbuf, void* recvbuf,
-                   MPI_Request* request, engine::OnStream on_stream) {
+                   MPI_Request* request, const engine::Order& order) {
   engine::Engine& engine = communicator->engine();
   {
     const std::lock_guard guard(engine.lock());
     const std::int64_t recv_bytes = bound->plan.recv_bytes;
     engine::Traffic traffic;
-    if (on_stream.mark == nullptr && engine.exchange_at_once(*bound, sendbuf, recvbuf, traffic)) {
+    if (!order && engine.exchange_at_once(*bound, sendbuf, recvbuf, traffic)) {
       if (plan != nullptr) {
         ++plan->starts;
         plan->count_completion(traffic);
@@ -157,8 +157,7 @@ void start_request(const std::shared_ptr<Communicator>& communicator,
       return;
     }
     const bool begun = engine.begun();
-    engine::Exchange* const exchange =
-        engine.start(std::move(bound), {}, sendbuf, recvbuf, std::move(on_stream));
+    engine::Exchange* const exchange = engine.start(std::move(bound), {}, sendbuf, recvbuf, order);
     if (plan != nullptr) ++plan->starts;
     if (finishes_at_once(engine, *exchange, begun) && exchange->error().ok()) {
       if (plan != nullptr) plan->count_completion(engine.traffic_of(*exchange));

@@ -49,10 +49,11 @@ class Request {
 };
 
 /// Starts an exchange of `communicator` and makes `request` for it; `plan` is null for one-shot exchanges. A
-/// short exchange may be complete on return. Throws Error (mpi, no_memory).
+/// short exchange may be complete on return. `order`: as of Engine::start. Throws Error (mpi, no_memory), and
+/// what `order` throws.
 void start_request(const std::shared_ptr<Communicator>& communicator,
                    std::shared_ptr<const engine::BoundPlan> bound, const engine::PlanLayouts& layouts,
                    const std::shared_ptr<PlanState>& plan, const void* sendbuf, void* recvbuf,
-                   MPI_Request* request, engine::OnStream on_stream = {});
+                   MPI_Request* request, const engine::Order& order = {});
 
 }  // namespace mpix::api

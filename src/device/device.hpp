@@ -128,6 +128,9 @@ class Queue {
   /// Of the context that it works in: above 0, of no other and never used again.
   virtual std::uint64_t number() const noexcept = 0;
 
+  /// Does what later copies may need and what could wait for a stream of the application.
+  virtual void prepare() noexcept = 0;
+
   /// Blocks of device memory to flat host memory, and back.
   virtual std::optional<Ticket> gather(const Side& from, std::byte* out, std::size_t bytes) noexcept = 0;
   virtual std::optional<Ticket> scatter(const Side& to, const std::byte* in, std::size_t bytes) noexcept = 0;
@@ -137,7 +140,7 @@ class Queue {
   /// From blocks to blocks, both in memory that this GPU reaches.
   virtual std::optional<Ticket> copy(const Side& to, const Side& from, std::int64_t bytes) noexcept = 0;
 
-  /// Starts what was collected.
+  /// Starts what was collected; where nothing can be started now, progress() does that later.
   virtual void flush() noexcept = 0;
   /// Whether copies were collected since the last flush().
   virtual bool collected() const noexcept = 0;
@@ -146,7 +149,8 @@ class Queue {
   /// Looks for what has been done; returns whether anything has.
   virtual bool progress() noexcept = 0;
   virtual bool done(Ticket ticket) const noexcept = 0;
-  /// flush(), then waits until everything has been done.
+  /// flush(), then waits until everything has been done; of a queue that has failed, until nothing is under
+  /// way any more.
   virtual void wait() noexcept = 0;
   /// Not ok once the GPU has failed; done() is true of everything then.
   virtual const Status& error() const noexcept = 0;

@@ -168,6 +168,13 @@ Buffers Engine::buffers_of(const BoundPlan& bound, const void* sendbuf, void* re
   return buffers;
 }
 
+OnStream Engine::follow_stream(const Buffers& buffers, const Order& order) {
+  if (!order) return {};
+  for (const GpuSide* const side : {&buffers.send_gpu, &buffers.recv_gpu})
+    if (*side) gpu_queues_.prepare(*side);
+  return order();
+}
+
 bool Engine::exchange_at_once(const BoundPlan& bound, const void* sendbuf, void* recvbuf, Traffic& traffic) {
   if (!bound.is_short || !active_.empty()) return false;
   if (gpu_queues_.gpus() != nullptr) {
@@ -185,9 +192,10 @@ bool Engine::exchange_at_once(const BoundPlan& bound, const void* sendbuf, void*
 }
 
 Exchange* Engine::start(std::shared_ptr<const BoundPlan> plan, PlanLayouts layouts, const void* sendbuf,
-                        void* recvbuf, OnStream on_stream) {
+                        void* recvbuf, const Order& order) {
   const bool begun = std::exchange(begun_, false);
   Buffers buffers = buffers_of(*plan, sendbuf, recvbuf);
+  OnStream on_stream = follow_stream(buffers, order);
   buffers.storing = store_choices_.next(plan->plan, plan->reused ? &plan->store_trials : nullptr);
   if (spare_.empty()) spare_.push_back(std::make_unique<Exchange>(context_));
   active_.reserve(active_.size() + 1);
@@ -352,6 +360,7 @@ void Engine::check_stalled() noexcept {
   last_check_ = now;
   for (Active& active : active_) {
     if (active.exchange->done()) continue;
+    if (!active.exchange->open()) active.stalled = false;  // its stream may take as long as it likes
     if (!active.stalled) {
       active.stalled = true;
       active.last_progress = active.last_report = now;

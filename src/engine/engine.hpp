@@ -46,10 +46,10 @@ class Engine final : RelayClient {
   bool exchange_at_once(const BoundPlan& bound, const void* sendbuf, void* recvbuf, Traffic& traffic);
   /// Whether start() will go on from there.
   bool begun() const noexcept { return begun_; }
-  /// Starts an exchange; the pointer is valid until finish(). Throws Error where a GPU's buffer cannot be
-  /// used.
+  /// Starts an exchange; the pointer is valid until finish(). `order`: empty where the exchange follows no
+  /// stream. Throws Error where a GPU's buffer cannot be used, and what `order` throws.
   Exchange* start(std::shared_ptr<const BoundPlan> plan, PlanLayouts layouts, const void* sendbuf,
-                  void* recvbuf, OnStream on_stream = {});
+                  void* recvbuf, const Order& order = {});
   /// What an exchange that is done has moved.
   Traffic traffic_of(Exchange& exchange) const noexcept;
   /// Takes back an exchange that is done.
@@ -84,6 +84,7 @@ class Engine final : RelayClient {
   bool others_forward() const noexcept;
   Link& link(int peer);
   Buffers buffers_of(const BoundPlan& plan, const void* sendbuf, void* recvbuf);
+  OnStream follow_stream(const Buffers& buffers, const Order& order);
   void add_routes(BoundPlan& bound, bool others_forward);
   void add_lanes(NodeRoute& route, const Config& config);
   std::uint32_t most_from_one(const BoundPlan& bound) const;

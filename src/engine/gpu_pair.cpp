@@ -21,10 +21,17 @@ using transport::Payload;
 constexpr std::size_t kFilling = 4;
 constexpr std::size_t kReading = 4;
 
+/// Whether what comes now is done after all that was collected.
+bool start_collected(device::Queue& queue) noexcept {
+  if (queue.collected()) queue.flush();
+  return !queue.collected();
+}
+
 }  // namespace
 
 bool FillingRooms::commit(transport::Channel& channel, const device::Queue& queue, Status& status) noexcept {
   bool happened = false;
+  if (!queue.error().ok()) status = queue.error();  // what the rooms hold is not to be sent
   while (!rooms_.empty() && status.ok() && queue.done(rooms_.front().ticket)) {
     const Room room = rooms_.front();
     rooms_.erase(rooms_.begin());
@@ -230,7 +237,7 @@ bool PairExchange::pull_data_gpu(Run& run, const ChunkView& view) noexcept {
   if (run.plan->in_place && sending_) {
     if (sent_ + saved() == received_ && !save_ahead_gpu(run, bytes)) return done_;
     bytes = std::min(bytes, sent_ + saved() - received_);  // not over what is yet to be sent
-    if (queue.collected()) queue.flush();                  // what is being sent is read before
+    if (!start_collected(queue)) return false;             // what is being sent is read before
   }
   const std::optional<device::Ticket> ticket =
       queue.scatter(run.recv_gpu.at(run.recv_base, index_, received_), view.payload + chunk_done_,
@@ -247,6 +254,18 @@ bool PairExchange::pull_data_gpu(Run& run, const ChunkView& view) noexcept {
   return true;
 }
 
+/// Fails the exchange, but lets the peer go, which sends by chunks from now on.
+bool PairExchange::refuse_import(Run& run, std::int64_t bytes, const char* why) noexcept {
+  run.fail({Code::peer,
+            text("GPU memory of rank ", peer(), " cannot be read: ", why, " (MPIX_LAYOUT_CUDA_IPC=off)")});
+  if (const auto known = link_->imports.find(run.recv_gpu.queue->number()); known != link_->imports.end())
+    known->second = false;
+  received_ += bytes;
+  gpu_->reading.push_back({0, true});
+  ++gpu_->chunks_reading;
+  return true;
+}
+
 /// One copy from the peer's buffer, of all that it sends.
 bool PairExchange::pull_imported(Run& run, const ChunkView& view) noexcept {
   GpuPair* const state = gpu(run);
@@ -258,9 +277,8 @@ bool PairExchange::pull_imported(Run& run, const ChunkView& view) noexcept {
     if (state->buffer == nullptr) state->buffer = run.context->gpus->import(number, from.buffer);
     if (state->lists == nullptr && from.has_lists != 0)
       state->lists = run.context->gpus->import(number, from.lists);
-  } catch (const std::exception&) {
-    give_up(run);
-    return true;
+  } catch (const std::exception& error) {
+    return refuse_import(run, view.header.bytes, error.what());
   }
   const device::Side source{state->buffer->data(), &from.blocks, nullptr,
                             state->lists != nullptr ? state->lists->data() : nullptr, 0};
@@ -289,7 +307,7 @@ bool PairExchange::scatter_inlined(Run& run) noexcept {
   if (run.plan->in_place && sending_) {  // not over what is yet to be sent
     const std::int64_t unsaved = send_total() - sent_ - saved();
     if (unsaved > 0 && !save_ahead_gpu(run, unsaved)) return done_;
-    if (run.recv_gpu.queue->collected()) run.recv_gpu.queue->flush();
+    if (!start_collected(*run.recv_gpu.queue)) return false;
   }
   const std::optional<device::Ticket> ticket = run.recv_gpu.queue->scatter(
       run.recv_gpu.at(run.recv_base, index_, 0), gpu_->inlined.data(), gpu_->inlined.size());
@@ -351,7 +369,7 @@ bool PairExchange::take_gpu(Run& run, std::span<const PacketEntry> entries, cons
 /// Waits for what GPUs still do for this pair, because the memory that they use goes back.
 void PairExchange::abandon_gpu(const Run& run) noexcept {
   if (gpu_ == nullptr) return;
-  if (!gpu_->idle() || !gpu_->saved.empty())
+  if (!gpu_->idle() || !gpu_->saved.empty() || chunk_done_ > 0)
     for (const GpuSide* const side : {&run.send_gpu, &run.recv_gpu})
       if (*side) side->queue->wait();
   gpu_->filling.cancel(channel());

@@ -52,6 +52,11 @@ device::Queue* GpuQueues::queue_for(const std::byte* address, device::Facts& fac
   return found->second.get();
 }
 
+void GpuQueues::prepare(const GpuSide& side) {
+  side.queue->prepare();
+  (void)gpus_->probe(side.facts.ordinal);
+}
+
 bool GpuQueues::progress() noexcept {
   bool happened = false;
   for (const auto& [number, queue] : queues_) {

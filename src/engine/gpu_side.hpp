@@ -2,6 +2,7 @@
 /// Buffers of an exchange that are a GPU's: which queue moves them, and where the lists of their blocks lie.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <span>
@@ -28,6 +29,8 @@ struct GpuSide {
   transport::By with_host() const noexcept {
     return queue != nullptr ? transport::By{queue->number(), true} : transport::By{};
   }
+  /// Whether the queue has done what has this number, and has not failed.
+  bool made(device::Ticket ticket) const noexcept { return queue->error().ok() && queue->done(ticket); }
   /// Blocks number `index` of the buffer at `base`, from position `start` on.
   device::Side at(const std::byte* base, std::size_t index, std::int64_t start) const noexcept {
     return {base, &(*mirror)[index], mirror, nullptr, start};
@@ -39,6 +42,8 @@ struct OnStream {
   std::unique_ptr<device::Mark> mark;
   std::unique_ptr<device::Hold> hold;
 };
+/// Makes that. The stream waits from then on, so nothing that may wait for the stream is to come after it.
+using Order = std::function<OnStream()>;
 
 /// The lists of a plan's blocks on the GPUs that its exchanges have used. Both ways the blocks of pair i have
 /// number i, and those for the rank itself the number after the last pair; the senders' unique ranges for
@@ -66,6 +71,8 @@ class GpuQueues {
   /// The queue for a buffer whose first byte in use is at `address`; null where the host moves it; sets
   /// `facts`. Throws Error.
   device::Queue* queue_for(const std::byte* address, device::Facts& facts);
+  /// Does what a buffer's later copies may need and what could wait for a stream of the application.
+  void prepare(const GpuSide& side);
   /// Starts what was collected, unless enough is under way that more may be collected meanwhile; looks for
   /// what is done. Returns whether anything happened.
   bool progress() noexcept;

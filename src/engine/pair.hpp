@@ -171,6 +171,7 @@ class PairExchange {
   bool save_ahead_gpu(Run& run, std::int64_t bytes) noexcept;
   bool pull_data_gpu(Run& run, const transport::ChunkView& view) noexcept;
   bool pull_imported(Run& run, const transport::ChunkView& view) noexcept;
+  bool refuse_import(Run& run, std::int64_t bytes, const char* why) noexcept;
   void accept_inlined_gpu(Run& run, const transport::AnnouncementView& view) noexcept;
   bool scatter_inlined(Run& run) noexcept;
   bool taken_by_gpu(Run& run, const std::byte* data) noexcept;

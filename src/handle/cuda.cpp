@@ -110,9 +110,20 @@ CudaContext::~CudaContext() {
   cuda_log(*driver_, result, "cuDevicePrimaryCtxRelease");
 }
 
+CudaScope::CudaScope(const CudaDriver& driver, CUcontext context) noexcept
+    : driver_(driver), result_(driver.cuCtxPushCurrent(context)) {
+  exchange_mode();
+}
+
 CudaScope::~CudaScope() {
+  exchange_mode();
   CUcontext popped = nullptr;
   if (result_ == CUDA_SUCCESS) cuda_log(driver_, driver_.cuCtxPopCurrent(&popped), "cuCtxPopCurrent");
+}
+
+void CudaScope::exchange_mode() noexcept {
+  if (driver_.cuThreadExchangeStreamCaptureMode == nullptr) return;
+  cuda_log(driver_, driver_.cuThreadExchangeStreamCaptureMode(&mode_), "cuThreadExchangeStreamCaptureMode");
 }
 
 CudaStream create_cuda_stream(const CudaContextPointer& context) {

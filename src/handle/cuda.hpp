@@ -32,7 +32,8 @@ namespace mpix {
 // Not in every driver, or not of every device.
 #define MPIX_CUDA_OPTIONAL(DO) \
   DO(cuCtxGetId) DO(cuCtxGetStreamPriorityRange) DO(cuStreamCreateWithPriority) DO(cuStreamGetCtx) \
-  DO(cuStreamWaitValue32) DO(cuLaunchHostFunc) DO(cuFuncLoad)
+  DO(cuStreamWaitValue32) DO(cuLaunchHostFunc) DO(cuFuncLoad) \
+  DO(cuStreamIsCapturing) DO(cuThreadExchangeStreamCaptureMode)
 // clang-format on
 
 /// The driver's functions; the optional ones may be null.
@@ -85,11 +86,11 @@ class CudaContext {
   bool retained_ = false;
 };
 
-/// Makes a context current as long as this lives, and then the one that was before.
+/// Makes a context current as long as this lives, and then the one that was before. What is called meanwhile
+/// disturbs no capture of the application, nor does a capture forbid it.
 class CudaScope {
  public:
-  CudaScope(const CudaDriver& driver, CUcontext context) noexcept
-      : driver_(driver), result_(driver.cuCtxPushCurrent(context)) {}
+  CudaScope(const CudaDriver& driver, CUcontext context) noexcept;
   explicit CudaScope(const CudaContext& context) noexcept : CudaScope(context.driver(), context.get()) {}
   CudaScope(const CudaScope&) = delete;
   CudaScope& operator=(const CudaScope&) = delete;
@@ -99,8 +100,11 @@ class CudaScope {
   CUresult result() const noexcept { return result_; }
 
  private:
+  void exchange_mode() noexcept;
+
   const CudaDriver& driver_;
   CUresult result_;
+  CUstreamCaptureMode mode_ = CU_STREAM_CAPTURE_MODE_RELAXED;  // the thread's outside
 };
 
 /// For destructors: says at debug level that `what` failed. The application may have destroyed the context,

@@ -37,6 +37,11 @@ std::optional<Regions::Region> Regions::find(const void* address) const {
   return region;
 }
 
+void Regions::visit(const std::function<void(const Region&)>& visit) const {
+  const std::shared_lock guard(mutex_);
+  for (const auto& [address, listed] : regions_) visit(listed.region);
+}
+
 void Regions::on_removal(std::function<void(const Region&)> removing) {
   const std::unique_lock guard(mutex_);
   removing_ = std::move(removing);

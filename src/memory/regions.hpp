@@ -40,6 +40,8 @@ class Regions {
   Entry add(std::span<std::byte> memory);
   /// The region that holds `address`.
   std::optional<Region> find(const void* address) const;
+  /// Calls `visit` for all regions, none of which goes meanwhile.
+  void visit(const std::function<void(const Region&)>& visit) const;
   /// `removing` is called for every region, before it goes; null for nobody.
   void on_removal(std::function<void(const Region&)> removing);
 

@@ -153,6 +153,8 @@ constexpr Named kNames[] = {EMULATED_NAMED(CUDA_SUCCESS),
                             EMULATED_NAMED(CUDA_ERROR_LAUNCH_FAILED),
                             EMULATED_NAMED(CUDA_ERROR_NOT_PERMITTED),
                             EMULATED_NAMED(CUDA_ERROR_NOT_SUPPORTED),
+                            EMULATED_NAMED(CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED),
+                            EMULATED_NAMED(CUDA_ERROR_STREAM_CAPTURE_INVALIDATED),
                             EMULATED_NAMED(CUDA_ERROR_UNKNOWN)};
 #undef EMULATED_NAMED
 

@@ -44,6 +44,13 @@
 #define EMULATED_CONTEXT_CALL(name, failure) \
   EMULATED_ENTER(#name, failure);            \
   EMULATED_RETURN_IF(::emulated::usable(::emulated::current()))
+/// Of those that no capture may see, and that may wait for everything that is under way.
+#define EMULATED_WAITING_CALL(name, failure)                     \
+  EMULATED_ENTER(#name, failure);                                \
+  EMULATED_RETURN_IF(::emulated::usable(::emulated::current())); \
+  EMULATED_RETURN_IF(::emulated::unless_captured());             \
+  ::emulated::await_all();                                       \
+  EMULATED_RETURN_IF(::emulated::usable(::emulated::current()))
 /// Of functions on the stream `handle`: sets `stream`.
 #define EMULATED_STREAM_CALL(name, failure, handle) \
   EMULATED_ENTER(#name, failure);                   \
@@ -184,7 +191,10 @@ CUresult find_stream(CUstream handle, StreamPointer& stream);
 std::uint64_t submit(const StreamPointer& stream, std::function<void()> work, bool prompt = false);
 /// Waits until `count` operations are done.
 void await(const StreamPointer& stream, std::uint64_t count);
-/// Waits for all streams, as the driver does before it frees memory, or for those of a context.
+/// CUDA_SUCCESS unless a capture forbids the calling thread what is unsafe; the capture fails then.
+CUresult unless_captured();
+/// Waits for all streams, as drivers may do where memory is allocated, pinned or freed and where modules are
+/// loaded, or for those of a context.
 void await_all(CUcontext context = nullptr);
 /// The result of something that has been `done` in the stream, or not yet.
 CUresult outcome(const StreamPointer& stream, bool done);
@@ -207,6 +217,9 @@ struct CUstream_st {
   bool blocking = true;  ///< waits for the default stream, and that for it
   bool destroyed = false;
   bool running = false;
+  CUstreamCaptureStatus capture = CU_STREAM_CAPTURE_STATUS_NONE;
+  CUstreamCaptureMode capture_mode = CU_STREAM_CAPTURE_MODE_GLOBAL;
+  std::thread::id capturing;  ///< the thread that began the capture
   std::deque<emulated::Operation> operations;
   std::uint64_t submitted = 0, completed = 0;
 };

@@ -72,6 +72,7 @@ EMULATED CUresult CUDAAPI cuStreamWaitEvent(CUstream stream_handle, CUevent hand
 
 EMULATED CUresult CUDAAPI cuEventQuery(CUevent handle) {
   EMULATED_CALL(cuEventQuery, CUDA_ERROR_UNKNOWN);
+  EMULATED_RETURN_IF(unless_captured());
   CUevent_st event;
   EMULATED_RETURN_IF(find(handle, event));
   EMULATED_RETURN_IF(usable(event.context));
@@ -80,6 +81,7 @@ EMULATED CUresult CUDAAPI cuEventQuery(CUevent handle) {
 
 EMULATED CUresult CUDAAPI cuEventSynchronize(CUevent handle) {
   EMULATED_CALL(cuEventSynchronize, CUDA_ERROR_UNKNOWN);
+  EMULATED_RETURN_IF(unless_captured());
   CUevent_st event;
   EMULATED_RETURN_IF(find(handle, event));
   if (event.point.stream != nullptr) await(event.point.stream, event.point.count);

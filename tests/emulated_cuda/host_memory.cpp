@@ -64,19 +64,17 @@ EMULATED CUresult CUDAAPI cuMemAllocManaged(CUdeviceptr* result, size_t bytes, u
 }
 
 EMULATED CUresult CUDAAPI cuMemHostAlloc(void** result, size_t bytes, unsigned int) {
-  EMULATED_CONTEXT_CALL(cuMemHostAlloc, CUDA_ERROR_OUT_OF_MEMORY);
+  EMULATED_WAITING_CALL(cuMemHostAlloc, CUDA_ERROR_OUT_OF_MEMORY);
   return allocate_host(result, bytes);
 }
 
 EMULATED CUresult CUDAAPI cuMemAllocHost(void** result, size_t bytes) {
-  EMULATED_CONTEXT_CALL(cuMemAllocHost, CUDA_ERROR_OUT_OF_MEMORY);
+  EMULATED_WAITING_CALL(cuMemAllocHost, CUDA_ERROR_OUT_OF_MEMORY);
   return allocate_host(result, bytes);
 }
 
 EMULATED CUresult CUDAAPI cuMemFreeHost(void* memory) {
-  EMULATED_CONTEXT_CALL(cuMemFreeHost, CUDA_ERROR_UNKNOWN);
-  await_all();
-  EMULATED_RETURN_IF(usable(current()));
+  EMULATED_WAITING_CALL(cuMemFreeHost, CUDA_ERROR_UNKNOWN);
   const std::lock_guard guard(driver().mutex);
   if (!forget(Kind::pinned, memory)) return CUDA_ERROR_INVALID_VALUE;
   std::free(memory);
@@ -84,7 +82,7 @@ EMULATED CUresult CUDAAPI cuMemFreeHost(void* memory) {
 }
 
 EMULATED CUresult CUDAAPI cuMemHostRegister(void* memory, size_t bytes, unsigned int) {
-  EMULATED_CONTEXT_CALL(cuMemHostRegister, CUDA_ERROR_NOT_SUPPORTED);
+  EMULATED_WAITING_CALL(cuMemHostRegister, CUDA_ERROR_NOT_SUPPORTED);
   const auto address = reinterpret_cast<std::uintptr_t>(memory);
   if (memory == nullptr || bytes == 0 || is_device_place(address)) return CUDA_ERROR_INVALID_VALUE;
   const std::lock_guard guard(driver().mutex);

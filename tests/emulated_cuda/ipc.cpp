@@ -110,9 +110,7 @@ EMULATED CUresult CUDAAPI cuIpcOpenMemHandle(CUdeviceptr* result, CUipcMemHandle
 }
 
 EMULATED CUresult CUDAAPI cuIpcCloseMemHandle(CUdeviceptr address) {
-  EMULATED_CONTEXT_CALL(cuIpcCloseMemHandle, CUDA_ERROR_UNKNOWN);
-  await_all();
-  EMULATED_RETURN_IF(usable(current()));
+  EMULATED_WAITING_CALL(cuIpcCloseMemHandle, CUDA_ERROR_UNKNOWN);
   const std::lock_guard guard(driver().mutex);
   const auto found = driver().allocations.find(address);
   if (found == driver().allocations.end() || found->second.opened == 0) return CUDA_ERROR_INVALID_VALUE;

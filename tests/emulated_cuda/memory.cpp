@@ -192,15 +192,13 @@ std::byte* Driver::resolve(std::uintptr_t address, std::size_t bytes, CUcontext 
 using namespace emulated;
 
 EMULATED CUresult CUDAAPI cuMemAlloc(CUdeviceptr* result, size_t bytes) {
-  EMULATED_CONTEXT_CALL(cuMemAlloc, CUDA_ERROR_OUT_OF_MEMORY);
+  EMULATED_WAITING_CALL(cuMemAlloc, CUDA_ERROR_OUT_OF_MEMORY);
   return allocate(result, bytes, current(), false);
 }
 
 EMULATED CUresult CUDAAPI cuMemFree(CUdeviceptr address) {
-  EMULATED_CONTEXT_CALL(cuMemFree, CUDA_ERROR_UNKNOWN);
+  EMULATED_WAITING_CALL(cuMemFree, CUDA_ERROR_UNKNOWN);
   if (address == 0) return CUDA_SUCCESS;
-  await_all();
-  EMULATED_RETURN_IF(usable(current()));
   const std::lock_guard guard(driver().mutex);
   return release(address);
 }

@@ -36,7 +36,7 @@ CUresult check(CUfunction function) {
 }  // namespace
 
 EMULATED CUresult CUDAAPI cuModuleLoadData(CUmodule* result, const void* image) {
-  EMULATED_CONTEXT_CALL(cuModuleLoadData, CUDA_ERROR_INVALID_IMAGE);
+  EMULATED_WAITING_CALL(cuModuleLoadData, CUDA_ERROR_INVALID_IMAGE);
   return load(result, image);
 }
 

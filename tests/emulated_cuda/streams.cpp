@@ -96,6 +96,8 @@ CUresult find_stream(CUstream handle, StreamPointer& stream) {
 
 std::uint64_t submit(const StreamPointer& stream, std::function<void()> what, bool prompt) {
   const std::lock_guard guard(driver().mutex);
+  if (stream->capture != CU_STREAM_CAPTURE_STATUS_NONE)
+    return stream->submitted;  // for a graph that is never run
   stream->operations.push_back({std::move(what), waits_of(stream), prompt});
   ++stream->submitted;
   if (!stream->running) {
@@ -180,6 +182,7 @@ EMULATED CUresult CUDAAPI cuStreamGetFlags(CUstream handle, unsigned int* flags)
 
 EMULATED CUresult CUDAAPI cuStreamQuery(CUstream handle) {
   EMULATED_STREAM_CALL(cuStreamQuery, CUDA_ERROR_UNKNOWN, handle);
+  EMULATED_RETURN_IF(unless_captured());
   bool done = false;
   {
     const std::lock_guard guard(driver().mutex);
@@ -190,6 +193,7 @@ EMULATED CUresult CUDAAPI cuStreamQuery(CUstream handle) {
 
 EMULATED CUresult CUDAAPI cuStreamSynchronize(CUstream handle) {
   EMULATED_STREAM_CALL(cuStreamSynchronize, CUDA_ERROR_UNKNOWN, handle);
+  EMULATED_RETURN_IF(unless_captured());
   // The default stream ends only after the others.
   await(stream, is_default(handle) ? submit(
                                          stream, [] {}, true)

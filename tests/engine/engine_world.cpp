@@ -161,7 +161,7 @@ void World::refill(Rng& rng, const Traffic& traffic, std::vector<Task>& tasks, b
     }
 }
 
-void World::start(int rank, Task& task, bool in_place, engine::OnStream on_stream) {
+void World::start(int rank, Task& task, bool in_place, const engine::Order& order) {
   if (task.send_on_gpu) options_.gpus->adopt(rank % kGpus, task.send);
   if (task.recv_on_gpu) options_.gpus->adopt(rank % kGpus, task.recv);
   engine::Engine& e = engine(rank);
@@ -169,11 +169,11 @@ void World::start(int rank, Task& task, bool in_place, engine::OnStream on_strea
   const auto& bound = e.bind(*task.send_layout, *task.recv_layout, in_place);
   const std::byte* const send = task.send.data() + task.send_base;
   std::byte* const recv = task.recv.data() + task.recv_base;
-  if (on_stream.mark == nullptr && e.exchange_at_once(*bound, send, recv, task.traffic)) {
+  if (!order && e.exchange_at_once(*bound, send, recv, task.traffic)) {
     give_back(task);
     return;
   }
-  task.exchange = e.start(bound, {task.send_layout, task.recv_layout}, send, recv, std::move(on_stream));
+  task.exchange = e.start(bound, {task.send_layout, task.recv_layout}, send, recv, order);
 }
 
 /// The buffers from the GPUs.

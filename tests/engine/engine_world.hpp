@@ -58,7 +58,7 @@ class World {
   std::vector<Task> prepare(Rng& rng, const Traffic& traffic, bool in_place = false) const;
   /// New contents of the buffers, and what must come of them, for the layouts that the tasks have.
   void refill(Rng& rng, const Traffic& traffic, std::vector<Task>& tasks, bool in_place = false) const;
-  void start(int rank, Task& task, bool in_place = false, engine::OnStream on_stream = {});
+  void start(int rank, Task& task, bool in_place = false, const engine::Order& order = {});
   /// Steps all ranks, in random order, until all of `tasks` are done. Returns false when that takes too long.
   bool run(Rng& rng, std::vector<std::vector<Task>*> tasks);
   /// As run() for one exchange of all ranks, started in random order.

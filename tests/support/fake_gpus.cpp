@@ -106,6 +106,7 @@ class FakeQueue final : public device::Queue {
   int ordinal() const noexcept override { return ordinal_; }
   std::uint64_t number() const noexcept override { return static_cast<std::uint64_t>(ordinal_) + 1; }
 
+  void prepare() noexcept override { gpus_.prepared(); }
   std::optional<Ticket> gather(const Side& from, std::byte* out, std::size_t bytes) noexcept override {
     return add([this, from = Listed(from), out, bytes] {
       Bytes source(gpus_, from);
@@ -139,13 +140,8 @@ class FakeQueue final : public device::Queue {
   }
 
   void flush() noexcept override {
-    if (collected_.empty()) return;
-    ++launched_;
-    ++traffic_.launches;
-    if (traffic_.launches == gpus_.faults().fail_launch)
-      error_ = {Code::internal, "injected: the GPU has failed"};
-    launches_.push_back(std::move(collected_));
-    collected_.clear();
+    flushing_ = !collected_.empty() && rng_.chance(gpus_.faults().refuse);
+    if (!flushing_) launch();
   }
   bool collected() const noexcept override { return !collected_.empty(); }
   int under_way() const noexcept override { return static_cast<int>(launches_.size()); }
@@ -155,11 +151,12 @@ class FakeQueue final : public device::Queue {
       finish_one();
       happened = true;
     }
+    if (flushing_) flush();
     return happened;
   }
   bool done(Ticket ticket) const noexcept override { return ticket <= done_ || !error_.ok(); }
   void wait() noexcept override {
-    flush();
+    launch();
     while (!launches_.empty()) finish_one();
   }
   const Status& error() const noexcept override { return error_; }
@@ -177,10 +174,21 @@ class FakeQueue final : public device::Queue {
     collected_.emplace_back(std::forward<Copy>(copy));
     return launched_ + 1;
   }
+  void launch() {
+    flushing_ = false;
+    if (collected_.empty() || !error_.ok()) return collected_.clear();
+    ++launched_;
+    ++traffic_.launches;
+    if (traffic_.launches == gpus_.faults().fail_launch)
+      error_ = {Code::internal, "injected: the GPU has failed"};
+    else
+      launches_.push_back(std::move(collected_));
+    collected_.clear();
+  }
+  /// Those before the launch that failed go on.
   void finish_one() {
     rng_.shuffle(launches_.front());
-    if (error_.ok())
-      for (const auto& copy : launches_.front()) copy();
+    for (const auto& copy : launches_.front()) copy();
     launches_.erase(launches_.begin());
     ++done_;
   }
@@ -191,6 +199,7 @@ class FakeQueue final : public device::Queue {
   Copies collected_;
   std::vector<Copies> launches_;
   Ticket launched_ = 0, done_ = 0;
+  bool flushing_ = false;
   device::QueueTraffic traffic_;
   Status error_;
 };
@@ -276,7 +285,8 @@ std::optional<device::IpcPlace> FakeGpus::export_place(const void* address, cons
 }
 
 std::shared_ptr<const device::Imported> FakeGpus::import(std::uint64_t, const device::IpcPlace& place) {
-  if (faults_.no_import) throw Error(Code::peer, "injected: nothing can be imported");
+  if (faults_.no_import || (faults_.import_probes && place.base != 0))
+    throw Error(Code::peer, "injected: nothing can be imported");
   return std::make_shared<FakeImported>(place.base + static_cast<std::uint64_t>(place.offset));
 }
 

@@ -16,11 +16,12 @@
 namespace mpix::test {
 
 struct GpuFaults {
-  int refuse = 0;          ///< times out of a hundred that a copy is refused for now
-  int linger = 0;          ///< times out of a hundred that what is under way is not done yet
-  int fail_launch = 0;     ///< the n-th launch of a queue fails; 0 for never
-  bool no_export = false;  ///< nothing can be exported
-  bool no_import = false;  ///< nothing can be imported
+  int refuse = 0;              ///< times out of a hundred that a copy or a launch is refused for now
+  int linger = 0;              ///< times out of a hundred that what is under way is not done yet
+  int fail_launch = 0;         ///< the n-th launch of a queue fails; 0 for never
+  bool no_export = false;      ///< nothing can be exported
+  bool no_import = false;      ///< nothing can be imported
+  bool import_probes = false;  ///< nothing else can
 };
 
 class FakeGpus final : public device::Gpus {
@@ -62,6 +63,9 @@ class FakeGpus final : public device::Gpus {
   std::unique_ptr<device::Hold> hold(void* stream) override;
   std::string description() const override { return "fake"; }
 
+  /// Queue::prepare was called so often.
+  void prepared() { ++prepared_; }
+  int prepared_times() const { return prepared_; }
   const GpuFaults& faults() const { return faults_; }
 
  private:
@@ -71,6 +75,7 @@ class FakeGpus final : public device::Gpus {
     std::vector<std::byte> bytes;
   };
   std::mutex mutex_;
+  int prepared_ = 0;
   Rng rng_;
   GpuFaults faults_;
   std::uint64_t next_buffer_ = 1;

@@ -35,6 +35,17 @@ class DeviceStreams : public ::testing::Test {
     while (!reached(mark)) std::this_thread::yield();
   }
 
+  /// 64 bytes.
+  static kernels::Blocks contiguous() {
+    kernels::Blocks blocks;
+    blocks.form = kernels::Form::strided;
+    blocks.bytes = blocks.run = 64;
+    blocks.nruns = 1;
+    return blocks;
+  }
+
+  const kernels::Blocks blocks = contiguous();
+  const kernels::Blocks* const contiguous_list[1] = {&blocks};
   CUstream stream = nullptr;
   memory::Regions regions;
   std::unique_ptr<Gpus> gpus;
@@ -94,6 +105,7 @@ TEST_F(DeviceStreams, ManyHolds) {
 }
 
 TEST_F(DeviceStreams, StreamsGoOnWhenTheGpusGo) {
+  (void)gpus->probe(0);  // whose memory is freed
   auto hold = gpus->hold(stream);
   gpus.reset();
   EXPECT_EQ(application().cuStreamSynchronize(stream), CUDA_SUCCESS);
@@ -104,13 +116,13 @@ TEST_F(DeviceStreams, FreeingWaitsForNoHold) {
   const Memory memory(Kind::device, 8);
   auto queue = gpus->make_queue(gpus->look(memory.data()));
   const std::int64_t offsets[] = {0, 4};
-  kernels::Blocks blocks;
-  blocks.form = kernels::Form::indexed;
-  blocks.bytes = 4;
-  blocks.run = 2;
-  blocks.nruns = 2;
-  blocks.offsets = offsets;
-  const kernels::Blocks* const list[] = {&blocks};
+  kernels::Blocks pairs;
+  pairs.form = kernels::Form::indexed;
+  pairs.bytes = 4;
+  pairs.run = 2;
+  pairs.nruns = 2;
+  pairs.offsets = offsets;
+  const kernels::Blocks* const list[] = {&pairs};
   auto mirror = queue->mirror(list);
   queue->wait();
   const auto hold = gpus->hold(stream);
@@ -120,6 +132,61 @@ TEST_F(DeviceStreams, FreeingWaitsForNoHold) {
   EXPECT_LT(std::chrono::steady_clock::now() - start, 5s);
   hold->release();
   EXPECT_EQ(application().cuStreamSynchronize(stream), CUDA_SUCCESS);
+}
+
+/// Pinning may wait for streams of the application, too: what is not pinned by then takes a copy.
+TEST_F(DeviceStreams, NothingIsPinnedWhileAStreamWaits) {
+  const Memory memory(Kind::device, 64);
+  memory.write(std::vector<std::byte>(64, std::byte{5}));
+  std::vector<std::byte> early(64), late(64);
+  const auto entry = regions.add(early);
+  const auto queue = gpus->make_queue(gpus->look(memory.data()));
+  const auto mirror = queue->mirror(contiguous_list);
+  const auto gather = [&](std::vector<std::byte>& to) {
+    ASSERT_TRUE(queue->gather({memory.data(), &(*mirror)[0], mirror.get()}, to.data(), 64));
+    queue->wait();
+    EXPECT_EQ(to[63], std::byte{5});
+  };
+  queue->prepare();
+  const auto hold = gpus->hold(stream);
+  const auto late_entry = regions.add(late);
+  gather(early);
+  EXPECT_EQ(queue->traffic().bounced, 0);
+  gather(late);
+  EXPECT_EQ(queue->traffic().bounced, 64);
+  hold->release();
+  gather(late);
+  EXPECT_EQ(queue->traffic().bounced, 64);
+}
+
+/// The default mode of captures forbids other threads a good deal, but nothing that the library does.
+TEST_F(DeviceStreams, CapturesAndCopiesDoNotDisturbEachOther) {
+  const Memory memory(Kind::device, 64), to(Kind::pinned, 64);
+  memory.write(std::vector<std::byte>(64, std::byte{5}));
+  Application& app = application();
+  app.must(app.cuStreamBeginCapture(stream, CU_STREAM_CAPTURE_MODE_GLOBAL));
+  std::thread([&] {
+    const auto queue = gpus->make_queue(gpus->look(memory.data()));
+    const auto mirror = queue->mirror(contiguous_list);
+    const std::optional<Ticket> ticket =
+        queue->gather({memory.data(), &(*mirror)[0], mirror.get()}, to.data(), 64);
+    ASSERT_TRUE(ticket);
+    for (queue->flush(); !queue->done(*ticket);) queue->progress();
+    EXPECT_TRUE(queue->error().ok()) << queue->error().message();
+  }).join();
+  EXPECT_EQ(to.data()[63], std::byte{5});
+  CUgraph graph = nullptr;
+  EXPECT_EQ(app.cuStreamEndCapture(stream, &graph), CUDA_SUCCESS);
+}
+
+TEST_F(DeviceStreams, NoExchangeFollowsAStreamUnderCapture) {
+  Application& app = application();
+  app.must(app.cuStreamBeginCapture(stream, CU_STREAM_CAPTURE_MODE_GLOBAL));
+  EXPECT_THROW(gpus->mark(stream), Error);
+  EXPECT_THROW(gpus->hold(stream), Error);
+  CUgraph graph = nullptr;
+  EXPECT_EQ(app.cuStreamEndCapture(stream, &graph), CUDA_SUCCESS);
+  await(*gpus->mark(stream));
 }
 
 TEST_F(DeviceStreams, DefaultStreamsNeedACurrentContext) {

@@ -15,15 +15,28 @@ namespace mpix::device::cuda {
 class Disposal {
  public:
   /// A stream starts to wait, and is let go.
-  void hold() noexcept { ++held_; }
+  void hold() noexcept {
+    const std::lock_guard guard(mutex_);
+    ++held_;
+  }
   void release() noexcept { --held_; }
+
+  /// Does `work`, which may wait for the device, unless a stream waits: returns false then. No stream starts
+  /// to wait meanwhile.
+  template <typename Work>
+  bool unless_held(Work&& work) {
+    const std::lock_guard guard(mutex_);
+    if (held_ != 0) return false;
+    work();
+    return true;
+  }
 
   /// Frees what `owner` owns: now, or by a later sweep().
   template <typename Owner>
   void put(Owner owner) noexcept {
-    if (held_ == 0) return;  // `owner` frees it
     try {
       auto kept = std::make_shared<Owner>(std::move(owner));
+      if (unless_held([&] { kept.reset(); })) return;
       const std::lock_guard guard(mutex_);
       kept_.push_back(std::move(kept));
     } catch (...) {  // out of memory: freed now, which waits if need be
@@ -31,10 +44,7 @@ class Disposal {
   }
   /// Frees what was kept, unless a stream waits.
   void sweep() noexcept {
-    if (held_ != 0) return;
-    std::vector<std::shared_ptr<void>> freed;
-    const std::lock_guard guard(mutex_);
-    freed.swap(kept_);
+    unless_held([&] { kept_.clear(); });
   }
 
  private:

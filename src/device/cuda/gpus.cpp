@@ -44,6 +44,9 @@ class CudaOffsets : public Offsets {
 class CudaGpus : public Gpus {
  public:
   explicit CudaGpus(std::shared_ptr<Shared> shared) noexcept : shared_(std::move(shared)) {}
+  CudaGpus(const CudaGpus&) = delete;
+  CudaGpus& operator=(const CudaGpus&) = delete;
+  ~CudaGpus() override { shared_->holds.open_all(); }  // what goes then may wait for their streams
 
   std::shared_ptr<std::byte> allocate(std::uint64_t gpu, std::size_t bytes) override;
   bool lives(std::uint64_t gpu) noexcept override { return shared_->contexts.lives(gpu); }

@@ -62,10 +62,15 @@ Known KnownMemory::ask(const void* address, std::uint64_t buffer) const noexcept
 }
 
 Known KnownMemory::look(const void* address) noexcept {
+  unsigned type = 0;
   unsigned long long buffer = 0;
-  if (driver_.cuPointerGetAttribute(&buffer, CU_POINTER_ATTRIBUTE_BUFFER_ID, device_pointer(address)) !=
-      CUDA_SUCCESS)
-    return {};
+  std::array<CUpointer_attribute, 2> which = {CU_POINTER_ATTRIBUTE_MEMORY_TYPE,
+                                              CU_POINTER_ATTRIBUTE_BUFFER_ID};
+  std::array<void*, 2> where = {&type, &buffer};
+  // Of memory that no GPU knows this gives zeros.
+  const CUresult result =
+      driver_.cuPointerGetAttributes(which.size(), which.data(), where.data(), device_pointer(address));
+  if (result != CUDA_SUCCESS || type == 0) return {};
   const std::lock_guard guard(mutex_);
   const auto after = by_base_.upper_bound(reinterpret_cast<std::uintptr_t>(address));
   if (after != by_base_.begin()) {

@@ -24,7 +24,8 @@ CudaRegistered register_host(const CudaContextPointer& context, std::byte* data,
 
 }  // namespace
 
-Pins::Pins(memory::Regions& regions) : regions_(regions) {
+Pins::Pins(memory::Regions& regions, std::shared_ptr<Disposal> disposal)
+    : regions_(regions), disposal_(std::move(disposal)) {
   regions_.on_removal([this](const memory::Regions::Region& region) {
     const std::lock_guard guard(mutex_);
     pins_.erase(region.id);
@@ -37,24 +38,35 @@ Pins::~Pins() {
 
 std::byte* Pins::pinned(const CudaContextPointer& context, const memory::Regions::Region& region) {
   const std::lock_guard guard(mutex_);
-  const auto [found, added] = pins_.try_emplace(region.id);
-  Pin& pin = found->second;
-  const bool gone = pin.start != nullptr && !pin.registered.context()->alive();  // and the pin with it
-  if (!added && !gone) return pin.start;
-  pin.start = nullptr;
-  try {
-    CUdeviceptr start = 0;
-    pin.registered = register_host(context, region.memory.data(), region.memory.size(), start);
-    pin.start = reinterpret_cast<std::byte*>(start);
-    log::debug("pinned ", region.memory.size(), " bytes of staging memory");
-  } catch (const Error& error) {
-    log::debug("staging memory is not pinned: ", error.what());
-    if (!context->alive()) {  // others may have more luck
-      pins_.erase(found);
-      return nullptr;
-    }
+  if (const auto found = pins_.find(region.id); found != pins_.end()) {
+    const Pin& pin = found->second;
+    const bool gone = pin.start != nullptr && !pin.registered.context()->alive();  // and the pin with it
+    if (!gone) return pin.start;
+    pins_.erase(found);
   }
-  return pin.start;
+  Pin made;
+  const bool tried = disposal_->unless_held([&] {
+    try {
+      CUdeviceptr start = 0;
+      made.registered = register_host(context, region.memory.data(), region.memory.size(), start);
+      made.start = reinterpret_cast<std::byte*>(start);
+      log::debug("pinned ", region.memory.size(), " bytes of staging memory");
+    } catch (const Error& error) {
+      log::debug("staging memory is not pinned: ", error.what());
+    }
+  });
+  std::byte* const start = made.start;
+  // Another context may have more luck, and this one later.
+  if (start != nullptr || (tried && context->alive())) pins_.emplace(region.id, std::move(made));
+  return start;
+}
+
+void Pins::prepare(const CudaContextPointer& context) noexcept {
+  try {
+    regions_.visit([&](const memory::Regions::Region& region) { pinned(context, region); });
+  } catch (const std::exception& error) {
+    log::debug("staging memory is not pinned: ", error.what());
+  }
 }
 
 std::byte* Pins::reach(const CudaContextPointer& context, const std::byte* data, std::size_t bytes) noexcept {

@@ -168,6 +168,9 @@ bool CopyQueue::progress() noexcept {
 }
 
 void CopyQueue::wait() noexcept {
+  // Launches before the one that failed may still be reading and writing.
+  if (!error_.ok() && context_->alive())
+    cuda_log(context_->driver(), launcher_->synchronize(), "waiting for copies on a GPU");
   while (error_.ok() && (!jobs_.empty() || done_ < launcher_->launched())) {
     flush();
     check(launcher_->synchronize(), "copies on a GPU");

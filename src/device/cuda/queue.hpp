@@ -27,6 +27,7 @@ class CopyQueue : public Queue {
 
   int ordinal() const noexcept override { return context_->ordinal(); }
   std::uint64_t number() const noexcept override { return context_->number(); }
+  void prepare() noexcept override { shared_->pins.prepare(context_); }
   std::optional<Ticket> gather(const Side& from, std::byte* out, std::size_t bytes) noexcept override;
   std::optional<Ticket> scatter(const Side& to, const std::byte* in, std::size_t bytes) noexcept override;
   std::optional<Ticket> scatter_entries(const Side& to, const std::byte* in,

@@ -17,17 +17,17 @@ namespace mpix::device::cuda {
 
 struct Shared {
   Shared(std::shared_ptr<const CudaDriver> cuda, memory::Regions& regions)
-      : driver(std::move(cuda)), contexts(driver), memory(*driver), pins(regions) {}
+      : driver(std::move(cuda)), contexts(driver), memory(*driver), pins(regions, disposal) {}
 
   std::shared_ptr<const CudaDriver> driver;
   Contexts contexts;
   KnownMemory memory;
-  Pins pins;
   std::shared_ptr<Disposal> disposal = std::make_shared<Disposal>();
+  Pins pins;
   Exports exports{contexts, memory};
   Imports imports{contexts, exports, disposal};
-  Holds holds{contexts, disposal};
   SetUp set_up{contexts, disposal};
+  Holds holds{contexts, disposal};  // the first to go: the others' going may wait for what is held
 };
 
 }  // namespace mpix::device::cuda

@@ -16,6 +16,22 @@ constexpr std::size_t kLine = 64;
 /// How long the end waits for streams to pass what was released.
 constexpr std::chrono::seconds kLastWait{1};
 
+/// The context of `stream`, which is not under capture: what it is given would be done each time that the
+/// graph is run, but the exchange only once.
+CudaContextPointer context_of(Contexts& contexts, CUstream stream) {
+  CudaContextPointer context = contexts.of_stream(stream);
+  const CudaDriver& driver = context->driver();
+  if (driver.cuStreamIsCapturing == nullptr) return context;
+  const CudaScope scope(*context);
+  cuda_check(driver, scope.result(), "cuCtxPushCurrent");
+  CUstreamCaptureStatus capture = CU_STREAM_CAPTURE_STATUS_NONE;
+  const CUresult result = driver.cuStreamIsCapturing(stream, &capture);
+  if (capture != CU_STREAM_CAPTURE_STATUS_NONE || result == CUDA_ERROR_STREAM_CAPTURE_IMPLICIT)
+    throw Error(Code::argument, "the CUDA stream is under capture: an exchange cannot be part of a graph");
+  cuda_check(driver, result, "cuStreamIsCapturing");
+  return context;
+}
+
 CudaEvent record(const CudaContextPointer& context, CUstream stream) {
   CudaEvent event = create_cuda_event(context);
   const CudaScope scope(*context);
@@ -74,13 +90,13 @@ void wait_for_gate(void* gate) {
 }  // namespace
 
 std::unique_ptr<Mark> make_mark(Contexts& contexts, CUstream stream) {
-  return std::make_unique<StreamMark>(record(contexts.of_stream(stream), stream));
+  return std::make_unique<StreamMark>(record(context_of(contexts, stream), stream));
 }
 
 void Gate::release() noexcept {
   if (open.exchange(1) != 0) return;  // the word may be another gate's by now
   open.notify_all();
-  if (word != nullptr) std::atomic_ref(*word).store(1, std::memory_order_release);
+  if (word != nullptr && context->alive()) std::atomic_ref(*word).store(1, std::memory_order_release);
 }
 
 std::uint32_t* Words::take(const CudaContextPointer& context) {
@@ -136,7 +152,7 @@ void Holds::place(CUstream stream, Gate& gate) {
 std::unique_ptr<Hold> Holds::hold(CUstream stream) {
   reap();
   auto gate = std::make_shared<Gate>();
-  gate->context = contexts_.of_stream(stream);
+  gate->context = context_of(contexts_, stream);
   auto hold = std::make_unique<StreamHold>(gate, disposal_);  // lets the stream go where what follows throws
   const std::lock_guard guard(mutex_);
   Passing& passing = passing_.emplace_back(Passing{gate, {}});
@@ -163,8 +179,13 @@ void Holds::reap() noexcept {
   }
 }
 
-Holds::~Holds() {
+void Holds::open_all() noexcept {
+  const std::lock_guard guard(mutex_);
   for (const Passing& passing : passing_) passing.gate->release();
+}
+
+Holds::~Holds() {
+  open_all();
   const auto end = std::chrono::steady_clock::now() + kLastWait;
   const auto passes = [](const Passing& p) {
     return p.passed.get() != nullptr && query(p.passed) == CUDA_ERROR_NOT_READY;

@@ -49,11 +49,12 @@ class Holds {
       : contexts_(contexts), disposal_(std::move(disposal)) {}
   Holds(const Holds&) = delete;
   Holds& operator=(const Holds&) = delete;
-  /// Lets all streams go.
   ~Holds();
 
   /// Throws Error.
   std::unique_ptr<Hold> hold(CUstream stream);
+  /// Lets all streams go.
+  void open_all() noexcept;
 
  private:
   /// A gate is kept until its stream has passed it.
