@@ -46,15 +46,18 @@ device::Queue* GpuQueues::queue_for(const std::byte* address, device::Facts& fac
   if (!facts.needs_gpu()) return nullptr;
   const std::uint64_t number = gpus_->number_of(facts);
   auto found = queues_.find(number);
-  if (found == queues_.end()) found = queues_.emplace(number, gpus_->make_queue(facts)).first;
+  if (found == queues_.end()) {
+    found = queues_.emplace(number, gpus_->make_queue(facts)).first;
+    (void)gpus_->probe(facts.ordinal);  // for peers, later
+  }
   const Status& error = found->second->error();
   if (!error.ok()) throw Error(error.code(), std::string(error.message()));
   return found->second.get();
 }
 
-void GpuQueues::prepare(const GpuSide& side) {
-  side.queue->prepare();
-  (void)gpus_->probe(side.facts.ordinal);
+bool GpuQueues::lacks_queue_for(const std::byte* address) {
+  const device::Facts facts = gpus_->look(address);
+  return facts.needs_gpu() && queues_.find(gpus_->number_of(facts)) == queues_.end();
 }
 
 bool GpuQueues::progress() noexcept {

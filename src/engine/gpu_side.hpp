@@ -71,8 +71,9 @@ class GpuQueues {
   /// The queue for a buffer whose first byte in use is at `address`; null where the host moves it; sets
   /// `facts`. Throws Error.
   device::Queue* queue_for(const std::byte* address, device::Facts& facts);
-  /// Does what a buffer's later copies may need and what could wait for a stream of the application.
-  void prepare(const GpuSide& side);
+  /// Whether queue_for() would have to set up a queue, which may wait for streams of the application. Throws
+  /// Error.
+  bool lacks_queue_for(const std::byte* address);
   /// Starts what was collected, unless enough is under way that more may be collected meanwhile; looks for
   /// what is done. Returns whether anything happened.
   bool progress() noexcept;

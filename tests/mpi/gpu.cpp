@@ -265,6 +265,37 @@ MPI_TEST(on_stream) {
   OK(MPIX_Layout_plan_free(&plan));
 }
 
+/// What has to be set up for a GPU may wait for streams, which wait for exchanges.
+MPI_TEST(first_use_behind_a_stream_that_waits, {.sizes = {2, 3}}) {
+  need_gpu();
+  MPI_Comm comms[2];
+  for (MPI_Comm& comm : comms) OK(MPI_Comm_dup(t.comm, &comm));
+  const Layouts layouts = random_layouts(t.comm, t.shared.bits(), t.own, kLarge, false);
+  const Layouts few = rows_of(t, 1, 8);
+  MPIX_Layout_plan plan = MPIX_LAYOUT_PLAN_NULL;
+  OK(MPIX_Alltoallv_layout_init(layouts.send.layout(), layouts.recv.layout(), comms[0], MPI_INFO_NULL,
+                                &plan));
+  gpu::Stream streams[2];
+  Data host(t.comm, t.own, layouts, InPlace::no, MemoryKind::ordinary, MemoryKind::ordinary);
+  Data device(t.comm, t.own, layouts, InPlace::no, MemoryKind::device, MemoryKind::device);
+  Data small(t.comm, t.own, few, InPlace::no, MemoryKind::device, MemoryKind::device);
+  MPI_Request requests[2];
+  const auto start = [&](Data& data, int k) {
+    if (t.rank == 0) std::this_thread::sleep_for(std::chrono::milliseconds(50));  // the others' streams wait
+    OK(MPIX_Layout_plan_start_on_stream(plan, data.sendbuf(), data.recvbuf(), streams[k].get(),
+                                        &requests[k]));
+  };
+  start(host, 0);
+  OK(MPIX_Alltoallv_layout(small.sendbuf(), few.send.layout(), small.recvbuf(), few.recv.layout(), comms[1]));
+  start(device, 1);
+  OK(MPI_Waitall(2, requests, MPI_STATUSES_IGNORE));
+  host.verify("host memory");
+  small.verify("a few bytes");
+  device.verify("device memory");
+  OK(MPIX_Layout_plan_free(&plan));
+  for (MPI_Comm& comm : comms) OK(MPI_Comm_free(&comm));
+}
+
 /// Some ranks follow streams, others do not, and several exchanges are under way.
 MPI_TEST(streams_of_some_ranks, {.sizes = {2, 3, 5}}) {
   need_gpu();

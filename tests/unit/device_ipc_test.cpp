@@ -178,7 +178,7 @@ TEST(DeviceIpc, NoticesMemoryThatWasFreedAndAllocatedAgain) {
 }
 
 TEST(DeviceIpc, ManyAllocations) {
-  static constexpr int kMany = 80;
+  static constexpr int kMany = 150;
   static constexpr std::size_t kBytes = 5000;
   const auto owner = [](Channel& channel) {
     Process self;

@@ -20,6 +20,7 @@ class Disposal {
     ++held_;
   }
   void release() noexcept { --held_; }
+  bool held() const noexcept { return held_ != 0; }
 
   /// Does `work`, which may wait for the device, unless a stream waits: returns false then. No stream starts
   /// to wait meanwhile.

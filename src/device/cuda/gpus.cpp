@@ -49,6 +49,7 @@ class CudaGpus : public Gpus {
   ~CudaGpus() override { shared_->holds.open_all(); }  // what goes then may wait for their streams
 
   std::shared_ptr<std::byte> allocate(std::uint64_t gpu, std::size_t bytes) override;
+  bool held() const noexcept override { return shared_->disposal->held(); }
   bool lives(std::uint64_t gpu) noexcept override { return shared_->contexts.lives(gpu); }
   void copy_to_host(std::uint64_t gpu, std::byte* to, const std::byte* from, std::size_t bytes) override {
     shared_->set_up.read(shared_->contexts.numbered(gpu), to, from, bytes);

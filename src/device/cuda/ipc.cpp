@@ -20,7 +20,7 @@ static_assert(sizeof(CUipcMemHandle) == sizeof(IpcPlace::handle));
 /// Allocations of this process whose handles are remembered.
 constexpr std::size_t kExported = 1024;
 /// Mappings kept although nobody uses them.
-constexpr std::size_t kUnused = 32;
+constexpr std::size_t kUnused = 64;
 
 bool same_allocation(const IpcPlace& a, const IpcPlace& b) noexcept {
   return a.pid == b.pid && a.buffer == b.buffer && a.base == b.base && a.bytes == b.bytes &&

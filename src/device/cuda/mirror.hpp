@@ -26,17 +26,14 @@ HostLists make_lists(std::span<const kernels::Blocks* const> blocks, std::uint64
 
 class ListMirror : public Mirror {
  public:
-  /// `memory` is to receive what HostLists describes; `bytes` may be 0.
-  ListMirror(std::shared_ptr<Shared> shared, int ordinal, std::vector<BlocksPlace> places, CudaMemory memory,
-             std::size_t bytes) noexcept
+  /// `memory` is to receive what HostLists describes; null for 0 `bytes`.
+  ListMirror(std::shared_ptr<Shared> shared, int ordinal, std::vector<BlocksPlace> places,
+             std::shared_ptr<const ListMemory::Piece> memory, std::size_t bytes) noexcept
       : shared_(std::move(shared)),
         ordinal_(ordinal),
         places_(std::move(places)),
         memory_(std::move(memory)),
         bytes_(bytes) {}
-  ListMirror(const ListMirror&) = delete;
-  ListMirror& operator=(const ListMirror&) = delete;
-  ~ListMirror() override { shared_->disposal->put(std::move(memory_)); }
 
   int ordinal() const noexcept override { return ordinal_; }
   const BlocksPlace& operator[](std::size_t index) const noexcept override { return places_[index]; }
@@ -47,13 +44,13 @@ class ListMirror : public Mirror {
   /// The lists are copied by this launch.
   void set_ticket(Ticket ticket) noexcept { ticket_ = ticket; }
 
-  const std::byte* data() const noexcept { return reinterpret_cast<const std::byte*>(memory_.get()); }
+  const std::byte* data() const noexcept { return memory_ != nullptr ? memory_->data() : nullptr; }
 
  private:
   std::shared_ptr<Shared> shared_;
   int ordinal_;
   std::vector<BlocksPlace> places_;
-  CudaMemory memory_;
+  std::shared_ptr<const ListMemory::Piece> memory_;
   std::size_t bytes_;
   Ticket ticket_ = 0;
 };

@@ -178,14 +178,14 @@ void CopyQueue::wait() noexcept {
   }
 }
 
-void CopyQueue::upload(const ListMirror& to, HostLists lists) {
+void CopyQueue::upload(const std::shared_ptr<const ListMemory::Piece>& to, HostLists lists) {
   // Jobs that were collected have the number that the upload would take.
   for (flush(); error_.ok() && (collected() || !launcher_->room(1)); flush()) {
     if (!progress()) std::this_thread::yield();
   }
   if (error_.ok()) {
-    uploads_.push_back({next(), std::move(lists.memory)});
-    check(launcher_->upload(reinterpret_cast<CUdeviceptr>(to.data()), uploads_.back().from, lists.copies),
+    uploads_.push_back({next(), std::move(lists.memory), to});
+    check(launcher_->upload(reinterpret_cast<CUdeviceptr>(to->data()), uploads_.back().from, lists.copies),
           "copying lists");
   }
   if (!error_.ok()) throw Error(error_);
@@ -194,12 +194,12 @@ void CopyQueue::upload(const ListMirror& to, HostLists lists) {
 std::shared_ptr<const Mirror> CopyQueue::mirror(std::span<const kernels::Blocks* const> blocks) {
   HostLists lists = make_lists(blocks, number());
   const std::size_t bytes = lists.bytes;
-  CudaMemory memory;
-  if (bytes > 0) memory = allocate_cuda_memory(context_, bytes);
+  std::shared_ptr<const ListMemory::Piece> memory;
+  if (bytes > 0) memory = shared_->list_memory.take(context_, bytes);
   const auto mirror =
-      std::make_shared<ListMirror>(shared_, ordinal(), std::move(lists.places), std::move(memory), bytes);
+      std::make_shared<ListMirror>(shared_, ordinal(), std::move(lists.places), memory, bytes);
   if (bytes > 0) {
-    upload(*mirror, std::move(lists));
+    upload(memory, std::move(lists));
     mirror->set_ticket(launcher_->launched());
   }
   return mirror;

@@ -57,6 +57,7 @@ class CopyQueue : public Queue {
   struct Upload {
     Ticket ticket;
     std::vector<std::byte> from;
+    std::shared_ptr<const ListMemory::Piece> to;
   };
 
   /// Of the jobs that are being collected.
@@ -72,7 +73,7 @@ class CopyQueue : public Queue {
   void fail(Status status) noexcept;
   void check(CUresult result, const char* what) noexcept;
   void retire() noexcept;
-  void upload(const ListMirror& to, HostLists lists);
+  void upload(const std::shared_ptr<const ListMemory::Piece>& to, HostLists lists);
 
   std::shared_ptr<Shared> shared_;
   CudaContextPointer context_;

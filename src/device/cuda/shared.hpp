@@ -9,6 +9,7 @@
 #include "device/cuda/disposal.hpp"
 #include "device/cuda/ipc.hpp"
 #include "device/cuda/known.hpp"
+#include "device/cuda/list_memory.hpp"
 #include "device/cuda/pins.hpp"
 #include "device/cuda/setup.hpp"
 #include "device/cuda/streams.hpp"
@@ -23,6 +24,7 @@ struct Shared {
   Contexts contexts;
   KnownMemory memory;
   std::shared_ptr<Disposal> disposal = std::make_shared<Disposal>();
+  ListMemory list_memory{disposal};
   Pins pins;
   Exports exports{contexts, memory};
   Imports imports{contexts, exports, disposal};

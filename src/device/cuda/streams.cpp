@@ -3,9 +3,13 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstdlib>
 #include <iterator>
+#include <string_view>
 #include <thread>
 #include <utility>
+
+#include "base/log.hpp"
 
 namespace mpix::device::cuda {
 namespace {
@@ -82,6 +86,16 @@ class StreamHold : public Hold {
   std::atomic<bool> released_ = false;
 };
 
+/// The driver's loading of a kernel may wait for the stream that waits for the library, and the library's
+/// copies for the loading.
+void warn_of_lazy_loading() {
+  const char* const loading = std::getenv("CUDA_MODULE_LOADING");
+  if (loading == nullptr || std::string_view(loading) != "EAGER")
+    log::info(
+        "a stream waits for an exchange: with CUDA_MODULE_LOADING=EAGER, kernels that the application "
+        "launches meanwhile for the first time cannot hold up both");
+}
+
 /// In a thread of the driver.
 void wait_for_gate(void* gate) {
   static_cast<Gate*>(gate)->open.wait(0);
@@ -150,6 +164,8 @@ void Holds::place(CUstream stream, Gate& gate) {
 }
 
 std::unique_ptr<Hold> Holds::hold(CUstream stream) {
+  static std::once_flag once;
+  std::call_once(once, warn_of_lazy_loading);
   reap();
   auto gate = std::make_shared<Gate>();
   gate->context = context_of(contexts_, stream);
