@@ -9,12 +9,15 @@
 namespace mpix::device::cuda {
 
 Arena::Arena(const CudaContextPointer& context, std::size_t bytes)
-    : memory_(allocate_cuda_pinned(context, bytes)), bytes_(bytes) {}
+    : memory_(allocate_cuda_pinned(context, bytes)),
+      twin_(allocate_cuda_memory(context, bytes)),
+      bytes_(bytes) {}
 
 void Arena::grow(std::size_t bytes) {
   const std::size_t wanted = std::bit_ceil(2 * bytes);
   CudaPinned memory = allocate_cuda_pinned(memory_.context(), wanted);
-  outgrown_.push_back(std::exchange(memory_, std::move(memory)));
+  CudaMemory twin = allocate_cuda_memory(memory_.context(), wanted);
+  outgrown_.emplace_back(std::exchange(memory_, std::move(memory)), std::exchange(twin_, std::move(twin)));
   bytes_ = wanted;
   begin_ = end_ = 0;
   taken_.clear();  // those are in what was outgrown

@@ -92,10 +92,13 @@ CUresult Launcher::record() noexcept {
   return result;
 }
 
-CUresult Launcher::launch(std::span<const Job> jobs) noexcept {
+CUresult Launcher::launch(std::span<const Job> jobs, std::span<const Handed> handed) noexcept {
   const CudaScope scope(*context_);
-  if (scope.result() != CUDA_SUCCESS) return scope.result();
-  CUresult result = CUDA_SUCCESS;
+  CUresult result = scope.result();
+  for (std::size_t i = 0; i < handed.size() && result == CUDA_SUCCESS; ++i)
+    result =
+        context_->driver().cuMemcpyHtoDAsync(handed[i].to, handed[i].from, handed[i].bytes, stream_.get());
+  if (result != CUDA_SUCCESS) return result;
   if (jobs.size() <= static_cast<std::size_t>(kInlineJobs)) {
     result = launch_inline(jobs);
   } else {

@@ -14,6 +14,13 @@
 
 namespace mpix::device::cuda {
 
+/// What is copied to the GPU before a launch reads it there; pinned until it is done.
+struct Handed {
+  CUdeviceptr to;
+  const std::byte* from;
+  std::size_t bytes;
+};
+
 /// A list in device memory, and where it goes.
 struct ListCopy {
   const std::int64_t* from;
@@ -32,8 +39,9 @@ class Launcher {
 
   /// Whether `jobs` jobs can be launched now; if not, they can after more launches are done.
   bool room(std::size_t jobs) const noexcept;
-  /// Does `jobs`, at most kMaxJobs, after all earlier launches; there is room.
-  CUresult launch(std::span<const Job> jobs) noexcept;
+  /// Does `jobs`, at most kMaxJobs, after all earlier launches and after the copies of `handed`; there is
+  /// room.
+  CUresult launch(std::span<const Job> jobs, std::span<const Handed> handed) noexcept;
   /// Copies `from`, which stays as it is until done, to device memory at `to`, and `lists` behind it: counts
   /// as one launch.
   CUresult upload(CUdeviceptr to, std::span<const std::byte> from, std::span<const ListCopy> lists) noexcept;

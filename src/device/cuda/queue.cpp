@@ -29,6 +29,7 @@ CopyQueue::CopyQueue(std::shared_ptr<Shared> shared, CudaContextPointer context)
       launcher_(std::make_unique<Launcher>(context_, shared_->contexts.kernels(context_).copy)),
       arena_(std::make_unique<Arena>(context_, kArena)) {
   jobs_.reserve(Launcher::kMaxJobs);
+  handed_.reserve(Launcher::kMaxJobs);
 }
 
 CopyQueue::~CopyQueue() {
@@ -42,6 +43,7 @@ void CopyQueue::fail(Status status) noexcept {
   log::debug("GPU ", ordinal(), ": ", status.message());
   error_ = std::move(status);
   jobs_.clear();
+  handed_.clear();
   bounces_.clear();
   flushing_ = false;
 }
@@ -120,14 +122,17 @@ std::optional<Ticket> CopyQueue::scatter_entries(const Side& to, const std::byte
       align_up(static_cast<std::size_t>(list.npieces) * sizeof(Piece), Arena::kAlignment);
   std::byte* const taken = take(head + (place == nullptr ? used : 0));
   if (taken == nullptr) return refused();
-  auto* const pieces = reinterpret_cast<Piece*>(taken);
-  make_pieces(entries, pieces);
+  make_pieces(entries, reinterpret_cast<Piece*>(taken));
+  // Every thread searches them: not across the bus.
+  const CUdeviceptr pieces = arena_->twin(taken);
+  handed_.push_back({pieces, taken, static_cast<std::size_t>(list.npieces) * sizeof(Piece)});
   if (place == nullptr) {
     std::memcpy(taken + head, in + list.low, used);
     traffic_.bounced += static_cast<std::int64_t>(used);
     place = taken + head;
   }
-  jobs_.push_back(make_job(end_of(to), end_of(place, list.high - list.low), list, pieces));
+  jobs_.push_back(make_job(end_of(to), end_of(place, list.high - list.low), list,
+                           reinterpret_cast<const Piece*>(pieces)));
   return next();
 }
 
@@ -141,9 +146,10 @@ std::optional<Ticket> CopyQueue::copy(const Side& to, const Side& from, std::int
 void CopyQueue::flush() noexcept {
   flushing_ = !jobs_.empty() && !launcher_->room(jobs_.size());
   if (jobs_.empty() || flushing_) return;
-  check(launcher_->launch(jobs_), "cuLaunchKernel");
+  check(launcher_->launch(jobs_, handed_), "cuLaunchKernel");
   ++traffic_.launches;
   jobs_.clear();
+  handed_.clear();
 }
 
 void CopyQueue::retire() noexcept {

@@ -80,7 +80,8 @@ class CopyQueue : public Queue {
   std::unique_ptr<Launcher> launcher_;
   std::unique_ptr<Arena> arena_;
   std::vector<kernels::device::Job> jobs_;
-  bool flushing_ = false;  // flush() was called when nothing could be launched
+  std::vector<Handed> handed_;  // for jobs_
+  bool flushing_ = false;       // flush() was called when nothing could be launched
   std::deque<Bounce> bounces_;
   std::deque<Upload> uploads_;
   Ticket done_ = 0;
