@@ -25,7 +25,7 @@ namespace mpix {
   DO(cuMemAlloc) DO(cuMemFree) DO(cuMemHostAlloc) DO(cuMemFreeHost) \
   DO(cuMemcpyAsync) DO(cuMemcpyHtoDAsync) DO(cuMemcpyDtoHAsync) \
   DO(cuMemHostRegister) DO(cuMemHostUnregister) DO(cuMemHostGetDevicePointer) \
-  DO(cuMemGetAddressRange) DO(cuPointerGetAttribute) DO(cuPointerGetAttributes) \
+  DO(cuMemGetAddressRange) DO(cuPointerGetAttributes) \
   DO(cuStreamCreate) DO(cuStreamDestroy) DO(cuStreamSynchronize) \
   DO(cuEventCreate) DO(cuEventDestroy) DO(cuEventRecord) DO(cuEventQuery) \
   DO(cuIpcGetMemHandle) DO(cuIpcOpenMemHandle) DO(cuIpcCloseMemHandle)

@@ -163,11 +163,11 @@ INSTANTIATE_TEST_SUITE_P(
     ::testing::Values("cuCtxPushCurrent", "cuCtxPopCurrent", "cuDevicePrimaryCtxRetain", "cuCtxGetDevice",
                       "cuModuleLoadData", "cuModuleGetFunction", "cuFuncLoad", "cuLaunchKernel", "cuMemAlloc",
                       "cuMemFree", "cuMemHostAlloc", "cuMemFreeHost", "cuMemHostGetDevicePointer",
-                      "cuMemGetAddressRange", "cuMemcpyHtoDAsync", "cuPointerGetAttribute",
-                      "cuPointerGetAttributes", "cuStreamCreate", "cuStreamCreateWithPriority",
-                      "cuStreamDestroy", "cuStreamSynchronize", "cuEventCreate", "cuEventDestroy",
-                      "cuEventRecord", "cuEventQuery", "cuIpcGetMemHandle", "cuStreamGetCtx",
-                      "cuStreamWaitValue32", "cuDeviceGetCount", "cuDriverGetVersion"),
+                      "cuMemGetAddressRange", "cuMemcpyHtoDAsync", "cuPointerGetAttributes", "cuStreamCreate",
+                      "cuStreamCreateWithPriority", "cuStreamDestroy", "cuStreamSynchronize", "cuEventCreate",
+                      "cuEventDestroy", "cuEventRecord", "cuEventQuery", "cuIpcGetMemHandle",
+                      "cuStreamGetCtx", "cuStreamWaitValue32", "cuStreamIsCapturing",
+                      "cuThreadExchangeStreamCaptureMode", "cuDeviceGetCount", "cuDriverGetVersion"),
     [](const auto& test) { return std::string(test.param); });
 
 TEST_F(DeviceDrivers, AreNotInitialisedByLooking) {
