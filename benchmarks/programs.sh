@@ -5,6 +5,7 @@ run=$top_builddir/scripts/run-mpi-test
 latency=$top_builddir/osu_alltoallv_layout
 overlap=$top_builddir/osu_ialltoallv_layout
 dispatch=$top_builddir/osu_moe_dispatch
+kernel=$top_builddir/benchmarks/kernel_bench
 folder=$(mktemp -d) || exit 1
 trap 'rm -rf "$folder"' EXIT
 failed=0
@@ -124,6 +125,30 @@ assert all(case["validation"] == "Pass" for case in run["cases"])' "$folder/disp
   holds 'datatypes/layout'
   expect 2 2 "$latency" -d cuda --baseline datatypes
   holds 'datatypes is for host memory only'
+  small="--total 96K -i 1 -x 0 --warmup-time 0"
+  expect 0 1 "$kernel" $small --lead 64K --row 7,20,48,4098 -c --json "$folder/kernel"
+  for line in 'gather *rows *DD *7 *1 ' 'copy *segments *DD *20 *4 ' 'copy *segments *DD *4098 *2 ' \
+    'scatter *strided *DD *4096 *16 ' 'gather *box *DD' 'gather *rows *DH *48 *16 ' 'scatter *rows *DH *7 *1 ' \
+    'gather *rows *HD *48 *16 ' 'scatter *rows *HD *4098 *2 '; do
+    holds "^$line"
+  done
+  python3 -c 'import json, sys
+cases = json.load(open(sys.argv[1]))["cases"]
+assert {case["memory"] for case in cases} == {"DD", "DH", "HD"}
+assert all(case["gb_s"] > 0 for case in cases)' "$folder/kernel" || failed=1
+  expect 0 1 "$kernel" $small --lead 0 --cases segments,box -c
+  [ "$(grep -c '^gather\|^scatter\|^copy' "$folder/output")" = 23 ] || { echo "other cases than chosen"; failed=1; }
+  expect 0 1 "$kernel" --help
+  for option in --cases --total --row -i -x --warmup-time --lead -c --json -h; do
+    holds "  $option\|, $option"
+  done
+  expect 2 1 "$kernel" --cases rows,columns
+  holds "cases: 'columns' given, one of rows, segments, strided, box, host expected"
+  expect 2 1 "$kernel" --warmup-time -1
+  expect 2 1 "$kernel" --lead 0K
+  expect 2 1 "$kernel" --row 0
+  expect 2 1 "$kernel" 64M
+  holds '64M: unknown argument'
   unset MPIX_LAYOUT_CUDA_DRIVER
 fi
 expect 2 1 "$latency" -d fpga

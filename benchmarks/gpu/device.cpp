@@ -5,8 +5,10 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 
 #include "kernels/device/image.hpp"
+#include "kernels/device/lists.hpp"
 
 namespace mpix::bench {
 namespace {
@@ -26,6 +28,7 @@ MoreCuda find_more(const std::string& name) {
   if (library == nullptr) throw Error(Code::internal, ::dlerror());
   MoreCuda more;
   MPIX_BENCH_FIND(cuInit);
+  MPIX_BENCH_FIND(cuMemGetInfo);
   MPIX_BENCH_FIND(cuMemcpyHtoD);
   MPIX_BENCH_FIND(cuMemcpyDtoH);
   MPIX_BENCH_FIND(cuMemcpyDtoDAsync);
@@ -33,6 +36,22 @@ MoreCuda find_more(const std::string& name) {
   MPIX_BENCH_FIND(cuEventElapsedTime);
   MPIX_BENCH_FIND(cuEventSynchronize);
   return more;
+}
+
+/// `list` in memory of the GPU; null for an empty one.
+template <typename T>
+const T* put(const Gpu& gpu, const std::vector<T>& list, std::vector<CudaMemory>& lists) {
+  if (list.empty()) return nullptr;
+  const auto bytes = static_cast<std::int64_t>(list.size() * sizeof(T));
+  lists.push_back(gpu.allocate(bytes));
+  gpu.upload(lists.back().get(), list.data(), bytes);
+  return reinterpret_cast<const T*>(lists.back().get());
+}
+
+double median(std::vector<double>& values) {
+  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
+  std::nth_element(values.begin(), middle, values.end());
+  return *middle;
 }
 
 }  // namespace
@@ -62,6 +81,12 @@ std::string Gpu::name() const {
   std::array<char, 128> name{};
   check(driver_->cuDeviceGetName(name.data(), static_cast<int>(name.size()), device_), "cuDeviceGetName");
   return name.data();
+}
+
+std::int64_t Gpu::free_memory() const {
+  std::size_t free = 0, total = 0;
+  check(more_.cuMemGetInfo(&free, &total), "cuMemGetInfo");
+  return static_cast<std::int64_t>(free);
 }
 
 CudaMemory Gpu::allocate(std::int64_t bytes) const {
@@ -132,25 +157,54 @@ void Gpu::copy_2d(const CUDA_MEMCPY2D& what) const {
   check(more_.cuMemcpy2DAsync(&what, stream_.get()), "cuMemcpy2DAsync");
 }
 
-std::vector<double> Gpu::time(const std::vector<std::function<void()>>& calls, int warmups,
-                              int iterations) const {
+double Gpu::time_once(const std::function<void()>& before, const std::function<void()>& call) const {
+  float milliseconds = 0;
+  before();
+  check(driver_->cuEventRecord(begin_, stream_.get()), "cuEventRecord");
+  call();
+  check(driver_->cuEventRecord(end_, stream_.get()), "cuEventRecord");
+  check(more_.cuEventSynchronize(end_), "cuEventSynchronize");
+  check(more_.cuEventElapsedTime(&milliseconds, begin_, end_), "cuEventElapsedTime");
+  return milliseconds * 1e-3;
+}
+
+std::vector<double> Gpu::time(const std::vector<std::function<void()>>& calls, const Timing& timing) const {
+  using Clock = std::chrono::steady_clock;
+  const CudaMemory lead = timing.lead > 0 ? allocate(2 * timing.lead) : CudaMemory();
+  const auto before = [&] {
+    if (timing.lead > 0) copy(lead.get() + static_cast<CUdeviceptr>(timing.lead), lead.get(), timing.lead);
+  };
+  const Clock::time_point start = Clock::now();
+  const std::chrono::duration<double> least(timing.warmup_seconds);
+  for (int round = 0; round < timing.warmups || Clock::now() - start < least; ++round)
+    for (const auto& call : calls) time_once(before, call);
   std::vector<std::vector<double>> times(calls.size());
-  for (int i = -warmups; i < iterations; ++i)
-    for (std::size_t c = 0; c < calls.size(); ++c) {
-      float milliseconds = 0;
-      check(driver_->cuEventRecord(begin_, stream_.get()), "cuEventRecord");
-      calls[c]();
-      check(driver_->cuEventRecord(end_, stream_.get()), "cuEventRecord");
-      check(more_.cuEventSynchronize(end_), "cuEventSynchronize");
-      check(more_.cuEventElapsedTime(&milliseconds, begin_, end_), "cuEventElapsedTime");
-      if (i >= 0) times[c].push_back(milliseconds * 1e-3);
-    }
+  for (int round = 0; round < timing.iterations; ++round)
+    for (std::size_t c = 0; c < calls.size(); ++c) times[c].push_back(time_once(before, calls[c]));
   std::vector<double> medians;
-  for (std::vector<double>& all : times) {
-    std::nth_element(all.begin(), all.begin() + static_cast<std::ptrdiff_t>(all.size() / 2), all.end());
-    medians.push_back(all[all.size() / 2]);
-  }
+  for (std::vector<double>& all : times) medians.push_back(median(all));
   return medians;
+}
+
+kernels::device::View make_view(const Gpu& gpu, const kernels::Blocks& blocks, std::byte* buffer,
+                                std::vector<CudaMemory>& lists) {
+  namespace kd = kernels::device;
+  const kd::ListSizes sizes = kd::list_sizes(blocks);
+  std::vector<kd::StridedDim> dims(static_cast<std::size_t>(sizes.dims));
+  std::vector<std::int64_t> offsets(static_cast<std::size_t>(sizes.offsets)),
+      ends(static_cast<std::size_t>(sizes.ends)), coarse(static_cast<std::size_t>(sizes.coarse));
+  kd::write_lists(blocks, dims.data(), offsets.data(), ends.data(), coarse.data());
+  kd::View view{};
+  view.base = buffer + blocks.offset;
+  view.form = blocks.form;
+  view.ndims = blocks.ndims;
+  if (blocks.form != kernels::Form::segments) view.run = kd::make_divisor(blocks.run);
+  view.dims = put(gpu, dims, lists);
+  view.offsets = put(gpu, offsets, lists);
+  view.ends = put(gpu, ends, lists);
+  view.coarse = put(gpu, coarse, lists);
+  view.nruns = blocks.nruns;
+  return view;
 }
 
 }  // namespace mpix::bench

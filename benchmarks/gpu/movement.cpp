@@ -60,19 +60,7 @@ class CopyKernel final : public Movement {
   }
 
   kd::View view_of(const Blocks& blocks, const std::byte* buffer) {
-    const kd::ListSizes sizes = kd::list_sizes(blocks);
-    std::vector<kd::StridedDim> dims(static_cast<std::size_t>(sizes.dims));
-    std::vector<std::int64_t> offsets(static_cast<std::size_t>(sizes.offsets));
-    kd::write_lists(blocks, dims.data(), offsets.data(), nullptr, nullptr);
-    kd::View view{};
-    view.base = const_cast<std::byte*>(buffer) + blocks.offset;
-    view.form = blocks.form;
-    view.ndims = blocks.ndims;
-    view.run = kd::make_divisor(blocks.run);
-    view.dims = keep(dims);
-    view.offsets = keep(offsets);
-    view.nruns = blocks.nruns;
-    return view;
+    return make_view(device(), blocks, const_cast<std::byte*>(buffer), lists_);
   }
 
   std::vector<CudaMemory> lists_;

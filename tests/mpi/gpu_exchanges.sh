@@ -2,19 +2,31 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # The MPI tests with buffers in memory of GPUs, and failures of a GPU: on the driver of MPIX_LAYOUT_CUDA_DRIVER, by
 # default the emulated one of the build.
+#
+#   gpu_exchanges.sh [PROGRAM...]   only what runs these programs (gpu, exchange, plans, requests, mismatch)
+#
+# MPIX_TEST_SECONDS limits each run (default 300).
 emulated=$top_builddir/tests/emulated_cuda/.libs/libcuda_emulated.so
 if [ -z "$MPIX_LAYOUT_CUDA_DRIVER" ]; then
   [ -f "$emulated" ] || { echo "SKIP: built without CUDA"; exit 77; }
   MPIX_LAYOUT_CUDA_DRIVER=$(realpath "$emulated")
   export MPIX_LAYOUT_CUDA_DRIVER
 fi
+for program in "$@"; do
+  case $program in
+  gpu | exchange | plans | requests | mismatch) ;;
+  *) echo "gpu_exchanges.sh: '$program' given, gpu, exchange, plans, requests or mismatch expected" >&2; exit 2 ;;
+  esac
+done
+wanted=" $* "
 total_passed=0 total_failed=0 total_skipped=0
 
 # variant RANKS PROGRAM [NAME=VALUE...]
 variant() {
   ranks=$1 program=$2
   shift 2
-  output=$(env MPIX_TEST_GPU=70 "$@" "$top_builddir/scripts/run-mpi-test" -n "$ranks" -t 300 \
+  case $wanted in "  " | *" $program "*) ;; *) return ;; esac
+  output=$(env MPIX_TEST_GPU=70 "$@" "$top_builddir/scripts/run-mpi-test" -n "$ranks" -t "${MPIX_TEST_SECONDS:-300}" \
     "$top_builddir/tests/mpi/$program.mpi" 2>&1)
   status=$?
   last=$(printf '%s\n' "$output" | grep -E '^[0-9]+ passed, ' | tail -n 1)
@@ -23,6 +35,7 @@ variant() {
   set -- $last
   total_passed=$((total_passed + ${1:-0}))
   total_failed=$((total_failed + $(printf '%s' "${3:-1}" | tr -d ,)))
+  total_skipped=$((total_skipped + ${5:-0}))
 }
 
 if [ "$MPI_FLAVOR" != openmpi ]; then # little here depends on the MPI, and ranks of others wait without yielding
