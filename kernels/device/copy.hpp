@@ -5,12 +5,6 @@
 
 #include "kernels/device/rows.hpp"
 
-#ifdef __CUDACC__
-#define MPIX_DEVICE_UNROLL _Pragma("unroll")
-#else
-#define MPIX_DEVICE_UNROLL
-#endif
-
 namespace mpix::kernels::device {
 
 /// What is moved at a time.
@@ -65,68 +59,187 @@ MPIX_DEVICE_INLINE void store(std::byte* to, const Word<kWidth>& word) {
 
 /// Words that a thread reads before it writes them, so that their latencies overlap.
 inline constexpr int kBatchWords = 4;
+/// The same where each word is looked up by itself, for which the registers have to last.
+inline constexpr int kLookupWords = 2;
+
+/// A tile of a job, and its rows on the sides where it has some.
+struct Tile {
+  std::int64_t begin;  ///< its first byte within the job
+  std::uint32_t bytes;
+  Start start;
+  bool has_source_rows = false, has_target_rows = false;
+  Rows source = {}, target = {};
+};
 
 /// A tile that lies in one run on both sides, by words that neighbouring threads take in turn.
 template <int kWidth>
-MPIX_DEVICE_INLINE void move_run(const std::byte* source, std::byte* target, std::int32_t bytes, int thread) {
-  constexpr std::int32_t kRound = kThreads * kWidth;
-  for (std::int32_t at = thread * kWidth; at < bytes; at += kBatchWords * kRound) {
+MPIX_DEVICE_INLINE void move_run(const std::byte* source, std::byte* target, std::uint32_t bytes,
+                                 std::uint32_t thread) {
+  constexpr std::uint32_t kRound = kThreads * kWidth;
+  MPIX_DEVICE_ROLLED
+  for (std::uint32_t at = thread * kWidth; at < bytes; at += kBatchWords * kRound) {
     Word<kWidth> words[kBatchWords];
     MPIX_DEVICE_UNROLL
-    for (int i = 0; i < kBatchWords; ++i)
+    for (std::uint32_t i = 0; i < kBatchWords; ++i)
       if (at + i * kRound < bytes) words[i] = load<kWidth>(source + (at + i * kRound));
     MPIX_DEVICE_UNROLL
-    for (int i = 0; i < kBatchWords; ++i)
+    for (std::uint32_t i = 0; i < kBatchWords; ++i)
       if (at + i * kRound < bytes) store<kWidth>(target + (at + i * kRound), words[i]);
   }
 }
 
+/// Words of `width` bytes, from byte `at` of the tile on, kThreads words apart. In place of those behind the
+/// tile's end stands its last word: it is read, which is cheaper than to ask, but not written.
+template <int kCount>
+MPIX_DEVICE_INLINE void words_from(std::uint32_t at, std::uint32_t bytes, std::uint32_t width,
+                                   std::uint32_t (&places)[kCount]) {
+  MPIX_DEVICE_UNROLL
+  for (std::uint32_t i = 0; i < kCount; ++i) {
+    const std::uint32_t place = at + i * (kThreads * width);
+    places[i] = place < bytes - width ? place : bytes - width;
+  }
+}
+
+template <int kWidth, int kCount>
+MPIX_DEVICE_INLINE void load_words(std::byte* const (&from)[kCount], Word<kWidth> (&words)[kCount]) {
+  MPIX_DEVICE_UNROLL
+  for (int i = 0; i < kCount; ++i) words[i] = load<kWidth>(from[i]);
+}
+
+template <int kWidth, int kCount>
+MPIX_DEVICE_INLINE void store_words(std::byte* const (&to)[kCount], const Word<kWidth> (&words)[kCount],
+                                    std::uint32_t at, std::uint32_t bytes) {
+  MPIX_DEVICE_UNROLL
+  for (std::uint32_t i = 0; i < kCount; ++i)
+    if (at + i * (kThreads * kWidth) < bytes) store<kWidth>(to[i], words[i]);
+}
+
 /// A tile of rows on both sides.
 template <int kWidth>
-MPIX_DEVICE_INLINE void move_rows(const Rows& source, const Rows& target, std::int32_t bytes, int thread) {
-  constexpr std::int32_t kRound = kThreads * kWidth;
-  for (std::int32_t at = thread * kWidth; at < bytes; at += kBatchWords * kRound) {
+MPIX_DEVICE_INLINE void move_rows(const Rows& source, const Rows& target, std::uint32_t bytes,
+                                  std::uint32_t thread) {
+  constexpr std::uint32_t kBatch = kBatchWords * kThreads * kWidth;
+  MPIX_DEVICE_ROLLED
+  for (std::uint32_t at = thread * kWidth; at < bytes; at += kBatch) {
+    std::uint32_t places[kBatchWords];
+    std::byte* addresses[kBatchWords];
     Word<kWidth> words[kBatchWords];
-    MPIX_DEVICE_UNROLL
-    for (int i = 0; i < kBatchWords; ++i)
-      if (at + i * kRound < bytes) words[i] = load<kWidth>(address_in(source, at + i * kRound));
-    MPIX_DEVICE_UNROLL
-    for (int i = 0; i < kBatchWords; ++i)
-      if (at + i * kRound < bytes) store<kWidth>(address_in(target, at + i * kRound), words[i]);
+    words_from(at, bytes, kWidth, places);
+    addresses_in(source, places, addresses);
+    load_words(addresses, words);
+    addresses_in(target, places, addresses);
+    store_words(addresses, words, at, bytes);
+    if constexpr (kBatch >= kTileBytes) break;
   }
 }
 
-/// Any tile, from byte `begin` of the job on, each word looked up by itself.
-template <int kWidth>
-MPIX_DEVICE_INLINE void move_words(const Job& job, std::int64_t begin, std::int32_t bytes, int thread) {
-  constexpr std::int32_t kRound = kThreads * kWidth;
-  for (std::int32_t at = thread * kWidth; at < bytes; at += kBatchWords * kRound) {
-    Word<kWidth> words[kBatchWords];
-    std::byte* targets[kBatchWords];
-    MPIX_DEVICE_UNROLL
-    for (int i = 0; i < kBatchWords; ++i) {
-      if (at + i * kRound >= bytes) break;
-      const Positions positions = positions_at(job, begin + (at + i * kRound));
-      words[i] = load<kWidth>(locate(job.source, positions.source).address);
-      targets[i] = locate(job.target, positions.target).address;
-    }
-    MPIX_DEVICE_UNROLL
-    for (int i = 0; i < kBatchWords; ++i)
-      if (at + i * kRound < bytes) store<kWidth>(targets[i], words[i]);
+/// Pieces of a job that words of a tile may lie in: number `first`, and `more` that follow.
+struct PieceRange {
+  std::int64_t first;
+  std::uint32_t more;
+};
+
+/// Positions of bytes of the job, in rising order. `range` then leaves out what lies before the last one.
+template <int kCount>
+MPIX_DEVICE_INLINE void positions_in(const Job& job, PieceRange& range, const std::int64_t (&at)[kCount],
+                                     std::int64_t (&source)[kCount], std::int64_t (&target)[kCount]) {
+  const Piece* pieces[kCount];
+  std::uint32_t more[kCount], found[kCount];
+  MPIX_DEVICE_UNROLL
+  for (int i = 0; i < kCount; ++i) {
+    pieces[i] = job.pieces + range.first;
+    more[i] = range.more;
+  }
+  search(pieces, at, more, found);
+  MPIX_DEVICE_UNROLL
+  for (int i = 0; i < kCount; ++i) {
+    const std::int64_t number = range.first + found[i];
+    const std::int64_t begin = number > 0 ? job.pieces[number - 1].end : 0;
+    source[i] += job.pieces[number].source - begin;
+    target[i] += job.pieces[number].target - begin;
+  }
+  range.first += found[kCount - 1];
+  range.more -= found[kCount - 1];
+}
+
+/// Addresses of bytes of the tile, which have `positions`.
+template <int kCount>
+MPIX_DEVICE_INLINE void addresses_of(const View& view, bool has_rows, const Rows& rows,
+                                     const std::uint32_t (&at)[kCount],
+                                     const std::int64_t (&positions)[kCount],
+                                     std::byte* (&addresses)[kCount]) {
+  if (has_rows) return addresses_in(rows, at, addresses);
+  Place places[kCount];
+  locate(view, positions, places);
+  MPIX_DEVICE_UNROLL
+  for (int i = 0; i < kCount; ++i) addresses[i] = places[i].address;
+}
+
+/// Where the words of a tile come from and go to. `rows`: of the side that has some; there is no more than
+/// one, because tiles with rows on both sides are not looked up.
+template <int kCount>
+MPIX_DEVICE_INLINE void look_up(const Job& job, const Tile& tile, const Rows& rows, PieceRange& range,
+                                const std::uint32_t (&at)[kCount], std::byte* (&from)[kCount],
+                                std::byte* (&to)[kCount]) {
+  std::int64_t source[kCount], target[kCount], in_job[kCount];
+  MPIX_DEVICE_UNROLL
+  for (int i = 0; i < kCount; ++i) {
+    in_job[i] = tile.begin + at[i];
+    source[i] = job.source_start + in_job[i];
+    target[i] = job.target_start + in_job[i];
+  }
+  if (job.pieces != nullptr) positions_in(job, range, in_job, source, target);
+  addresses_of(job.source, tile.has_source_rows, rows, at, source, from);
+  addresses_of(job.target, tile.has_target_rows, rows, at, target, to);
+}
+
+template <int kWidth, int kCount>
+MPIX_DEVICE_INLINE void copy_words(std::byte* const (&from)[kCount], std::byte* const (&to)[kCount],
+                                   std::uint32_t at, std::uint32_t bytes) {
+  Word<kWidth> words[kCount];
+  load_words(from, words);
+  store_words(to, words, at, bytes);
+}
+
+/// Any tile. The width is no parameter of a template: finding the words takes longer than moving them, and
+/// is the same for all widths.
+MPIX_DEVICE_INLINE void move_words(const Job& job, const Tile& tile, std::uint32_t thread) {
+  const std::uint32_t width = job.width;
+  PieceRange range = {tile.start.piece, tile.start.more_pieces};
+  const Rows rows = tile.has_source_rows ? tile.source : tile.target;
+  MPIX_DEVICE_ROLLED
+  for (std::uint32_t at = thread * width; at < tile.bytes; at += kLookupWords * kThreads * width) {
+    std::uint32_t places[kLookupWords];
+    std::byte *from[kLookupWords], *to[kLookupWords];
+    words_from(at, tile.bytes, width, places);
+    look_up(job, tile, rows, range, places, from, to);
+    if (width == 16) copy_words<16>(from, to, at, tile.bytes);
+    if (width == 8) copy_words<8>(from, to, at, tile.bytes);
+    if (width == 4) copy_words<4>(from, to, at, tile.bytes);
+    if (width == 2) copy_words<2>(from, to, at, tile.bytes);
+    if (width == 1) copy_words<1>(from, to, at, tile.bytes);
   }
 }
 
+/// The tile from byte `begin` of the job on.
+MPIX_DEVICE_INLINE Tile find_tile(const Job& job, std::int64_t begin) {
+  const std::int64_t rest = job.bytes - begin;
+  const auto all = static_cast<std::uint32_t>(rest < kTileBytes ? rest : kTileBytes);
+  Tile tile = {begin, all, start_at(job, begin, all)};
+  if (tile.start.more_pieces > 0) return tile;
+  const auto bytes = static_cast<std::int32_t>(all);
+  tile.has_source_rows = find_rows(job.source, tile.start.source, bytes, tile.source);
+  tile.has_target_rows = find_rows(job.target, tile.start.target, bytes, tile.target);
+  return tile;
+}
+
+/// A tile of rows on both sides.
 template <int kWidth>
-MPIX_DEVICE_INLINE void move_tile(const Job& job, std::int64_t begin, std::int32_t bytes, int thread) {
-  const Positions start = positions_at(job, begin);
-  Rows source, target;
-  if (start.rest < bytes || !find_rows(job.source, start.source, bytes, source) ||
-      !find_rows(job.target, start.target, bytes, target)) {
-    move_words<kWidth>(job, begin, bytes, thread);
-  } else if (source.rest == bytes && target.rest == bytes) {
-    move_run<kWidth>(source.first, target.first, bytes, thread);
+MPIX_DEVICE_INLINE void move_tile(const Tile& tile, std::uint32_t thread) {
+  if (tile.source.magic == 0 && tile.target.magic == 0) {
+    move_run<kWidth>(tile.source.first, tile.target.first, tile.bytes, thread);
   } else {
-    move_rows<kWidth>(source, target, bytes, thread);
+    move_rows<kWidth>(tile.source, tile.target, tile.bytes, thread);
   }
 }
 
@@ -135,20 +248,20 @@ MPIX_DEVICE_INLINE void run_thread(const Batch& batch, std::int64_t block, int t
   const std::int64_t* const first_tile = batch.first_tile != nullptr ? batch.first_tile : batch.inline_first;
   const std::int64_t number = find_job(first_tile, batch.njobs, block);
   const Job& job = (batch.jobs != nullptr ? batch.jobs : batch.inline_jobs)[number];
-  const std::int64_t begin = (block - first_tile[number]) * kTileBytes;
-  const auto bytes =
-      static_cast<std::int32_t>(job.bytes - begin < kTileBytes ? job.bytes - begin : kTileBytes);
+  const Tile tile = find_tile(job, (block - first_tile[number]) * kTileBytes);
+  const auto lane = static_cast<std::uint32_t>(thread);
+  if (!tile.has_source_rows || !tile.has_target_rows) return move_words(job, tile, lane);
   switch (job.width) {
     case 16:
-      return move_tile<16>(job, begin, bytes, thread);
+      return move_tile<16>(tile, lane);
     case 8:
-      return move_tile<8>(job, begin, bytes, thread);
+      return move_tile<8>(tile, lane);
     case 4:
-      return move_tile<4>(job, begin, bytes, thread);
+      return move_tile<4>(tile, lane);
     case 2:
-      return move_tile<2>(job, begin, bytes, thread);
+      return move_tile<2>(tile, lane);
     default:
-      return move_tile<1>(job, begin, bytes, thread);
+      return move_tile<1>(tile, lane);
   }
 }
 

@@ -19,12 +19,18 @@
 
 namespace mpix::kernels::device {
 
+/// Threads of a block, and bytes that it moves: a tile.
+inline constexpr int kThreads = 256;
+inline constexpr std::int64_t kTileBytes = 16384;
+/// Blocks that a multiprocessor is to have room for, which bounds the registers of a thread.
+inline constexpr int kBlocksAtOnce = 4;
+
 /// Division of any 64-bit number by a fixed divisor > 0, as a multiplication.
 struct Divisor {
   std::uint64_t divisor;
-  std::uint64_t magic;
+  std::uint64_t magic;  ///< the lower 64 of 65 bits, of which the upper one is set; 0: only shift
   std::uint32_t shift;
-  std::uint32_t add;  ///< the magic number has a 65th bit
+  std::uint32_t tile_magic;  ///< ceil(2^31 / min(divisor, kTileBytes)), for numbers < 2 * kTileBytes
 };
 
 /// As kernels::Dim.
@@ -70,12 +76,6 @@ struct Job {
 
 /// Jobs that travel with the launch itself; more than these are read from a table in device memory.
 inline constexpr int kInlineJobs = 16;
-
-/// Threads of a block, and bytes that it moves.
-inline constexpr int kThreads = 256;
-inline constexpr std::int64_t kTileBytes = 16384;
-/// Blocks that a multiprocessor is to have room for, which bounds the registers of a thread.
-inline constexpr int kBlocksAtOnce = 3;
 
 /// The kernel's only parameter. Block b works on tile b of the jobs together: job j has
 /// ceil(bytes / kTileBytes) tiles, from number first_tile[j] on.

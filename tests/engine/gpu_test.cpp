@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /// The engine with buffers in memory of GPUs, in any mixture with the host's, whose copies end when they
 /// like.
+#include <chrono>
+
 #include "tests/engine/engine_fixture.hpp"
 
 namespace mpix::test {
@@ -179,17 +181,39 @@ TEST_F(GpuEngineTest, OnStream) {
   }
 }
 
+/// What comes before an exchange on its stream may take longer than an exchange may.
+TEST_F(GpuEngineTest, StreamsTakeTheirTime) {
+  FakeGpus gpus(rng.bits(), {});
+  WorldOptions options = gpu_options(1, gpus);
+  options.timeout = 0.1;
+  World world(options);
+  std::vector<Task> tasks = world.prepare(rng, even_traffic(1, 1000));
+  FakeStream stream;
+  world.start(0, tasks[0], false, [&]() -> engine::OnStream {
+    return {gpus.mark(&stream), gpus.hold(&stream)};
+  });
+  const auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds(400);
+  while (std::chrono::steady_clock::now() < end) world.step(0);
+  EXPECT_TRUE(stream.held);
+  stream.reached = true;
+  ASSERT_TRUE(world.run(rng, {&tasks}));
+  expect_right(tasks);
+}
+
 /// A GPU that fails ends its rank's exchange with an error; the others time out at the latest, and what they
 /// take for complete is right.
 TEST_F(GpuEngineTest, FailingGpu) {
   for (int round = 0; round < 60; ++round) {
+    const bool in_place = round % 4 == 3;
     FakeGpus gpus(rng.bits(), {.linger = 60, .fail_launch = 1 + round % 6});
     WorldOptions options = gpu_options(3, gpus);
     options.gpu_share = 100;
     options.timeout = 0.1;
     World world(options);
-    std::vector<Task> tasks = world.prepare(rng, random_traffic(rng, 3, round % 2 == 0 ? 2000 : 40000));
-    ASSERT_TRUE(world.run_one(rng, tasks)) << "hangs";
+    const std::int64_t most = round % 2 == 0 ? 2000 : 40000;
+    std::vector<Task> tasks = world.prepare(rng, random_traffic(rng, 3, most, in_place), in_place);
+    for (Task& task : tasks) task.send_on_gpu &= !in_place;
+    ASSERT_TRUE(world.run_one(rng, tasks, in_place)) << "hangs";
     for (Task& task : tasks) {
       const Code code = task.result.code();
       EXPECT_TRUE(code == Code::ok || code == Code::internal || code == Code::timeout)

@@ -22,25 +22,25 @@
 
 namespace mpix::device::testing {
 
-#define MPIX_TEST_FUNCTIONS(DO)                                                          \
-  DO(cuInit)                                                                             \
-  DO(cuDeviceGet)                                                                        \
-  DO(cuDeviceGetCount)                                                                   \
-  DO(cuDevicePrimaryCtxRetain)                                                           \
-  DO(cuCtxSetCurrent)                                                                    \
-  DO(cuCtxGetCurrent)                                                                    \
-  DO(cuCtxSynchronize)                                                                   \
-  DO(cuMemAlloc)                                                                         \
-  DO(cuMemFree)                                                                          \
-  DO(cuMemAllocManaged)                                                                  \
-  DO(cuMemHostAlloc)                                                                     \
-  DO(cuMemFreeHost)                                                                      \
-  DO(cuMemcpyHtoD)                                                                       \
-  DO(cuMemcpyDtoH)                                                                       \
-  DO(cuMemcpyHtoDAsync)                                                                  \
-  DO(cuMemcpyDtoHAsync)                                                                  \
-  DO(cuStreamBeginCapture) DO(cuStreamEndCapture) DO(cuStreamCreate) DO(cuStreamDestroy) \
-      DO(cuStreamSynchronize) DO(cuStreamQuery)
+#define MPIX_TEST_FUNCTIONS(DO) \
+  DO(cuInit)                    \
+  DO(cuDeviceGet)               \
+  DO(cuDeviceGetCount)          \
+  DO(cuDevicePrimaryCtxRetain)  \
+  DO(cuCtxSetCurrent)           \
+  DO(cuCtxGetCurrent)           \
+  DO(cuCtxSynchronize)          \
+  DO(cuMemAlloc)                \
+  DO(cuMemFree)                 \
+  DO(cuMemAllocManaged)         \
+  DO(cuMemHostAlloc)            \
+  DO(cuMemFreeHost)             \
+  DO(cuMemcpyHtoD)              \
+  DO(cuMemcpyDtoH)              \
+  DO(cuMemcpyHtoDAsync)         \
+  DO(cuMemcpyDtoHAsync)         \
+  DO(cuStreamBeginCapture)      \
+  DO(cuStreamEndCapture) DO(cuStreamCreate) DO(cuStreamDestroy) DO(cuStreamSynchronize) DO(cuStreamQuery)
 
 inline std::string driver_name() {
   if (const char* const named = std::getenv("MPIX_LAYOUT_CUDA_DRIVER")) return named;

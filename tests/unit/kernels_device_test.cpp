@@ -13,32 +13,45 @@
 namespace mpix::kernels::device {
 namespace {
 
+std::uint64_t bits(const void* address) {
+  return reinterpret_cast<std::uintptr_t>(address);
+}
+
 /// One job with its memory.
 struct Case {
   Listed source, target;
   std::unique_ptr<Memory> from, to;
   std::vector<Piece> pieces;
+  GuardedList<Piece> kernel_pieces;
   Job job{};
   std::vector<std::byte> expected;
 
   explicit Case(Rng& rng) {
     const std::int64_t unit = std::int64_t{1} << rng.between(0, 4);
-    make_random(rng, unit, source);
-    make_random(rng, unit, target);
-    from = std::make_unique<Memory>(rng, test::range_of({source.map}).high + 64);
-    to = std::make_unique<Memory>(rng, test::range_of({target.map}).high + 64);
-    const std::int64_t shift = unit < 16 ? unit * rng.between(0, 3) : 0;
+    make_random(rng, unit, rng.chance(40), source);
+    make_random(rng, unit, false, target);
+    from = std::make_unique<Memory>(rng, source.map);
+    to = std::make_unique<Memory>(rng, target.map);
     const std::int64_t most = std::min(source.blocks.bytes, target.blocks.bytes) / unit;
-    job.bytes = unit * rng.between(1, most);
+    job.bytes = unit * (rng.chance(30) ? most : rng.between(1, most));
     job.source_start = unit * rng.between(0, source.blocks.bytes / unit - job.bytes / unit);
     job.target_start = unit * rng.between(0, target.blocks.bytes / unit - job.bytes / unit);
-    job.source = source.view(from->data() + shift);
-    job.target = target.view(to->data() + shift);
+    job.source = source.view(from->base());
+    job.target = target.view(to->base());
     if (rng.chance(40)) cut(rng, unit);
-    job.width = width_of(alignment_of(source.blocks) | alignment_of(target.blocks) |
-                         static_cast<std::uint64_t>(job.bytes | job.source_start | job.target_start | shift) |
-                         joined_pieces());
-    expect(shift);
+    job.width = width_of(alignment_of(source.blocks) | alignment_of(target.blocks) | bits(from->base()) |
+                         bits(to->base()) | joined_pieces() |
+                         static_cast<std::uint64_t>(job.bytes | job.source_start | job.target_start));
+    expect();
+  }
+  /// Closes the memory to what is not described, and opens it to the test again.
+  void close() const {
+    from->close();
+    to->close();
+  }
+  void open() const {
+    from->open();
+    to->open();
   }
 
  private:
@@ -50,8 +63,9 @@ struct Case {
   }
   /// Into pieces, which trade places on the target's side.
   void cut(Rng& rng, std::int64_t unit) {
+    const std::int64_t longest = rng.chance(30) ? 2 : rng.chance(80) ? 300 : 3000;
     for (std::int64_t at = 0; at < job.bytes;) {
-      const std::int64_t length = std::min(job.bytes - at, unit * rng.between(1, 300));
+      const std::int64_t length = std::min(job.bytes - at, unit * rng.between(1, longest));
       pieces.push_back({at + length, at, at});
       at += length;
     }
@@ -63,14 +77,15 @@ struct Case {
       pieces[i].target = next;
       next += pieces[i].end - pieces[i].source;
     }
-    job.pieces = pieces.data();
+    kernel_pieces.assign(pieces);
+    job.pieces = kernel_pieces.data();
     job.npieces = static_cast<std::int64_t>(pieces.size());
   }
-  void expect(std::int64_t shift) {
+  void expect() {
     expected = to->bytes();
     std::vector<std::byte> stream, flat;
-    test::pack(from->data() + shift, source.map, stream);
-    test::pack(to->data() + shift, target.map, flat);
+    test::pack(from->base(), source.map, stream);
+    test::pack(to->base(), target.map, flat);
     std::vector<Piece> all = pieces;
     if (all.empty()) all.push_back({job.bytes, 0, 0});
     std::int64_t begin = 0;
@@ -79,7 +94,7 @@ struct Case {
                   flat.begin() + job.target_start + piece.target);
       begin = piece.end;
     }
-    test::unpack(expected.data() + shift, target.map, flat);
+    test::unpack(to->base_of(expected.data()), target.map, flat);
   }
 };
 
@@ -115,7 +130,9 @@ TEST(DeviceKernel, EveryThreadOfRandomJobs) {
       std::copy(jobs.begin(), jobs.end(), batch->inline_jobs);
       std::copy(first_tile.begin(), first_tile.end(), batch->inline_first);
     }
+    for (const auto& c : cases) c->close();
     run_all(rng, *batch, tiles);
+    for (const auto& c : cases) c->open();
     for (const auto& c : cases) ASSERT_TRUE(c->to->bytes() == c->expected) << "width " << c->job.width;
   }
 }
@@ -124,7 +141,9 @@ TEST(DeviceKernel, EveryThreadOfRandomJobs) {
 /// which differs from what is written in every byte, and holds it again afterwards.
 void count_writes(Case& c, const Batch& batch, std::int64_t thread, const std::vector<std::byte>& before,
                   std::vector<int>& writers) {
+  c.close();
   run_thread(batch, thread / kThreads, static_cast<int>(thread % kThreads));
+  c.open();
   std::byte* const now = c.to->data();
   for (std::size_t i = 0; i < before.size(); ++i) {
     if (now[i] == before[i]) continue;

@@ -44,6 +44,7 @@ TEST(DeviceLocate, PlacesFarApart) {
   far.blocks.bytes = far.blocks.nruns * far.blocks.run;
   far.strided_dims.resize(3);
   write_lists(far.blocks, far.strided_dims.data(), nullptr, nullptr, nullptr);
+  far.kernel_dims.assign(far.strided_dims);
   std::byte* const base = reinterpret_cast<std::byte*>(std::uintptr_t{1} << 62);
   const View view = far.view(base);
   Rng rng(base_seed());
@@ -178,16 +179,17 @@ TEST(DeviceLocate, SegmentsAroundCoarseEntries) {
   }
 }
 
-/// Every byte of some tiles, by its rows where there are such.
-void expect_rows(Rng& rng, const Listed& made, const View& view) {
-  const std::int64_t position = rng.between(0, made.blocks.bytes - 1);
-  const auto bytes =
-      static_cast<std::int32_t>(std::min(rng.between(1, kTileBytes), made.blocks.bytes - position));
+std::byte* address_in(const Rows& rows, std::int32_t at) {
+  const std::uint32_t places[1] = {static_cast<std::uint32_t>(at)};
+  std::byte* addresses[1];
+  addresses_in(rows, places, addresses);
+  return addresses[0];
+}
+
+/// Every byte of a tile, by its rows where there are such.
+void expect_rows(const View& view, std::int64_t position, std::int32_t bytes, bool must) {
   Rows rows;
   const bool found = find_rows(view, position, bytes, rows);
-  const bool must = made.blocks.form == Form::indexed ||
-                    (made.blocks.form == Form::strided && made.blocks.ndims <= 1) ||
-                    locate(view, position).rest >= bytes;
   ASSERT_TRUE(found || !must);
   for (std::int32_t at = 0; found && at < bytes; ++at)
     ASSERT_EQ(address_in(rows, at), locate(view, position + at).address) << position << " + " << at;
@@ -196,10 +198,100 @@ void expect_rows(Rng& rng, const Listed& made, const View& view) {
 TEST(DeviceLocate, RowsOfTiles) {
   Rng rng(base_seed());
   SCOPED_TRACE(testing::Message() << "MPIX_TEST_SEED=" << base_seed());
-  for (int round = 0; round < 200; ++round) {
+  for (int round = 0; round < 600; ++round) {
     Listed made;
-    make_random(rng, std::int64_t{1} << rng.between(0, 4), made);
-    for (int i = 0; i < 3; ++i) ASSERT_NO_FATAL_FAILURE(expect_rows(rng, made, made.view(far_base())));
+    make_random(rng, std::int64_t{1} << rng.between(0, 4), rng.chance(50), made);
+    const View view = made.view(far_base());
+    const std::int64_t position = rng.between(0, made.blocks.bytes - 1);
+    const std::int64_t left = made.blocks.bytes - position;
+    const auto bytes = static_cast<std::int32_t>(std::min(rng.between(1, kTileBytes), left));
+    const bool must = made.blocks.form == Form::indexed ||
+                      (made.blocks.form == Form::strided && made.blocks.ndims <= 1) ||
+                      (made.blocks.form == Form::strided && locate(view, position).rest >= bytes);
+    ASSERT_NO_FATAL_FAILURE(expect_rows(view, position, bytes, must));
+  }
+}
+
+/// Tiles that begin anywhere in runs of about a tile's length, and longer ones.
+TEST(DeviceLocate, RowsOfLongRuns) {
+  for (const std::int64_t run : {kTileBytes - 1, kTileBytes, kTileBytes + 1, 2 * kTileBytes + 5}) {
+    Listed made;
+    made.blocks = {.form = Form::indexed, .run = run, .nruns = 4};
+    made.offsets = {200000, 0, 100000, 300000};
+    for (const std::int64_t offset : made.offsets) made.map.push_back({offset, run});
+    made.finish();
+    for (std::int64_t position = 0; position < run; position += 1021)
+      ASSERT_NO_FATAL_FAILURE(expect_rows(made.view(far_base()), position, kTileBytes, true));
+    ASSERT_NO_FATAL_FAILURE(expect_rows(made.view(far_base()), run - 1, kTileBytes, true));
+  }
+}
+
+/// Numbers of runs that exceed 32 bits, in dimensions whose strides are positive, negative and 0. A tile has
+/// rows exactly where its runs do not leave the innermost dimension.
+TEST(DeviceLocate, RowsOfManyRuns) {
+  const std::vector<Dim> dims = {{1 << 20, std::int64_t{1} << 40}, {7000, 0}, {1000, -4096}};
+  for (const std::int64_t run : {1, 3, 24, 100, 4000}) {
+    Listed far;
+    far.dims = dims;
+    far.blocks = {.ndims = 3, .run = run, .nruns = 7000000LL << 20};
+    far.blocks.dims = far.dims.data();
+    far.blocks.bytes = far.blocks.nruns * run;
+    far.strided_dims.resize(3);
+    write_lists(far.blocks, far.strided_dims.data(), nullptr, nullptr, nullptr);
+    far.kernel_dims.assign(far.strided_dims);
+    const View view = far.view(far_base());
+    Rng rng(base_seed());
+    for (int i = 0; i < 40; ++i) {
+      std::int64_t bytes = rng.between(1, kTileBytes);
+      std::int64_t position = rng.between(0, far.blocks.bytes - bytes);
+      if (rng.chance(50)) position = position / (1000 * run) * (1000 * run) + rng.between(0, 2) - 1;
+      position = std::max<std::int64_t>(position, 0);
+      if (rng.chance(30)) bytes = std::min(kTileBytes, 1000 * run - position % (1000 * run));
+      const auto count = static_cast<std::int32_t>(bytes);
+      const bool row = position / (1000 * run) == (position + bytes - 1) / (1000 * run);
+      Rows rows;
+      EXPECT_EQ(find_rows(view, position, count, rows), row || locate(view, position).rest >= bytes);
+      ASSERT_NO_FATAL_FAILURE(expect_rows(view, position, count, row));
+    }
+  }
+}
+
+/// The same for a list, of which only the part that is read exists.
+TEST(DeviceLocate, RowsOfLongLists) {
+  const std::int64_t before = 5000000000;
+  GuardedList<std::int64_t> part;
+  std::vector<std::int64_t> offsets(700);
+  for (std::size_t i = 0; i < offsets.size(); ++i) offsets[i] = static_cast<std::int64_t>(i * i) << 20;
+  part.assign(offsets);
+  View view{};
+  view.base = far_base();
+  view.form = Form::indexed;
+  view.run = make_divisor(std::int64_t{24});
+  view.offsets = reinterpret_cast<const std::int64_t*>(reinterpret_cast<std::uintptr_t>(part.data()) -
+                                                       static_cast<std::uintptr_t>(before) * 8);
+  view.nruns = before + std::ssize(offsets);
+  expect_rows(view, before * 24, kTileBytes, true);
+  expect_rows(view, view.nruns * 24 - kTileBytes, kTileBytes, true);  // ends with the list
+}
+
+/// What begins at an entry of the coarse list and ends no later than its run.
+TEST(DeviceLocate, RowsInSegments) {
+  Listed made;
+  made.blocks = {.form = Form::segments, .nruns = 6};
+  made.lengths = {kTileBytes, 2 * kTileBytes, 5, kTileBytes - 5, 3 * kTileBytes, kTileBytes + 1};
+  for (std::size_t i = 0; i < made.lengths.size(); ++i) {
+    made.offsets.push_back(static_cast<std::int64_t>(made.lengths.size() - i) * 100000);
+    made.map.push_back({made.offsets[i], made.lengths[i]});
+  }
+  made.finish();
+  const View view = made.view(far_base());
+  for (std::int64_t position = 0; position < made.blocks.bytes; position += kCoarse) {
+    const std::int64_t rest = locate(view, position).rest;
+    const auto bytes = static_cast<std::int32_t>(std::min(rest, kTileBytes));
+    ASSERT_NO_FATAL_FAILURE(expect_rows(view, position, bytes, true));
+    Rows rows;
+    if (position + rest == made.blocks.bytes || rest >= kTileBytes) continue;
+    EXPECT_FALSE(find_rows(view, position, bytes + 1, rows)) << position;
   }
 }
 
@@ -219,10 +311,11 @@ TEST(DeviceLocate, RowsAcrossTheEndOfALongRun) {
 
 TEST(DeviceLocate, DivisionInTiles) {
   for (std::uint32_t run = 1; run <= kTileBytes; run += run < 300 ? 1 : 61) {
-    const std::uint32_t magic = 0x7fffffffu / run + 1;
-    for (std::uint32_t number = 0; number < kTileBytes; ++number)
-      ASSERT_EQ(divide_in_tile(number, magic), number / run) << number << " / " << run;
+    const Divisor by = make_divisor(std::uint64_t{run});
+    for (std::uint32_t number = 0; number < 2 * kTileBytes; ++number)
+      ASSERT_EQ(divide_in_tile(2 * number, by.tile_magic), number / run) << number << " / " << run;
   }
+  EXPECT_EQ(make_divisor(~std::uint64_t{0}).tile_magic, make_divisor(std::int64_t{kTileBytes}).tile_magic);
 }
 
 }  // namespace
