@@ -152,7 +152,7 @@ class Queue {
   /// flush(), then waits until everything has been done; of a queue that has failed, until nothing is under
   /// way any more.
   virtual void wait() noexcept = 0;
-  /// Not ok once the GPU has failed; done() is true of everything then.
+  /// Not ok once the GPU has failed: then it is never "now", and no more gets done.
   virtual const Status& error() const noexcept = 0;
   virtual const QueueTraffic& traffic() const noexcept = 0;
 

@@ -31,7 +31,6 @@ bool start_collected(device::Queue& queue) noexcept {
 
 bool FillingRooms::commit(transport::Channel& channel, const device::Queue& queue, Status& status) noexcept {
   bool happened = false;
-  if (!queue.error().ok()) status = queue.error();  // what the rooms hold is not to be sent
   while (!rooms_.empty() && status.ok() && queue.done(rooms_.front().ticket)) {
     const Room room = rooms_.front();
     rooms_.erase(rooms_.begin());

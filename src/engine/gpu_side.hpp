@@ -29,8 +29,6 @@ struct GpuSide {
   transport::By with_host() const noexcept {
     return queue != nullptr ? transport::By{queue->number(), true} : transport::By{};
   }
-  /// Whether the queue has done what has this number, and has not failed.
-  bool made(device::Ticket ticket) const noexcept { return queue->error().ok() && queue->done(ticket); }
   /// Blocks number `index` of the buffer at `base`, from position `start` on.
   device::Side at(const std::byte* base, std::size_t index, std::int64_t start) const noexcept {
     return {base, &(*mirror)[index], mirror, nullptr, start};

@@ -77,7 +77,7 @@ bool PairExchange::leads_in_place(const Run& run) const noexcept {
 
 bool PairExchange::push(Run& run) noexcept {
   if (leads_in_place(run)) return false;
-  if (exports() && !run.send_gpu.made(run.send_gpu.mirror->ticket())) return false;
+  if (exports() && !run.send_gpu.queue->done(run.send_gpu.mirror->ticket())) return false;
   const std::size_t left = static_cast<std::size_t>(send_total() - sent_);
   const std::size_t want = exports()  ? sizeof(ImportDescriptor)
                            : place_   ? channel().chunk_limit()

@@ -154,7 +154,7 @@ class FakeQueue final : public device::Queue {
     if (flushing_) flush();
     return happened;
   }
-  bool done(Ticket ticket) const noexcept override { return ticket <= done_ || !error_.ok(); }
+  bool done(Ticket ticket) const noexcept override { return ticket <= done_; }
   void wait() noexcept override {
     launch();
     while (!launches_.empty()) finish_one();
@@ -170,7 +170,7 @@ class FakeQueue final : public device::Queue {
 
   template <typename Copy>
   std::optional<Ticket> add(Copy&& copy) {
-    if (rng_.chance(gpus_.faults().refuse)) return {};
+    if (!error_.ok() || rng_.chance(gpus_.faults().refuse)) return {};
     collected_.emplace_back(std::forward<Copy>(copy));
     return launched_ + 1;
   }

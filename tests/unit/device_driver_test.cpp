@@ -76,21 +76,44 @@ Side side_of(const std::byte* base, const Mirror& mirror, std::int64_t start = 0
   return side;
 }
 
-/// Copies there and back; whether the queue says that they were done, with the right bytes then.
-void copy_rows(Queue& queue, const Mirror& mirror, std::byte* base, const Rows& rows) {
+/// Progresses until `step` succeeds; false where the queue fails before.
+template <typename Step>
+bool comes(Queue& queue, Step&& step) {
+  for (; !step(); queue.progress())
+    if (!queue.error().ok()) return false;
+  return true;
+}
+
+/// Copies there and back, with the right bytes; false where the queue fails.
+bool copied_rows(Queue& queue, const Mirror& mirror, std::byte* base, const Rows& rows) {
   std::vector<std::byte> out(static_cast<std::size_t>(rows.blocks.bytes));
   std::optional<Ticket> last;
+  const auto gather = [&](std::int64_t run) {
+    last = queue.gather(side_of(base, mirror, run * kRun), out.data() + run * kRun, kRun);
+    return last.has_value();
+  };
   for (std::int64_t run = 0; run < kRuns; ++run)  // more than travel with a launch
-    while (!(last = queue.gather(side_of(base, mirror, run * kRun), out.data() + run * kRun, kRun)))
-      queue.progress();
+    if (!comes(queue, [&] { return gather(run); })) return false;
   queue.flush();
-  while (!queue.done(*last)) queue.progress();
-  EXPECT_TRUE(!queue.error().ok() || out == rows.gathered());
+  if (!comes(queue, [&] { return queue.done(*last); })) return false;
+  EXPECT_TRUE(out == rows.gathered());
   const Entry entries[] = {{0, kRun, 2 * kRun}, {2 * kRun, kRun, 0}};
-  while (!(last = queue.scatter_entries(side_of(base, mirror), out.data(), entries))) queue.progress();
-  while (!(last = queue.scatter(side_of(base, mirror, 5 * kRun), out.data(), 3 * kRun))) queue.progress();
+  const auto scatter_entries = [&] {
+    return queue.scatter_entries(side_of(base, mirror), out.data(), entries).has_value();
+  };
+  const auto scatter = [&] {
+    last = queue.scatter(side_of(base, mirror, 5 * kRun), out.data(), 3 * kRun);
+    return last.has_value();
+  };
+  if (!comes(queue, scatter_entries) || !comes(queue, scatter)) return false;
   queue.wait();
-  EXPECT_TRUE(queue.done(*last));
+  return queue.done(*last);
+}
+
+void copy_rows(Queue& queue, const Mirror& mirror, std::byte* base, const Rows& rows) {
+  const bool copied = copied_rows(queue, mirror, base, rows);
+  queue.wait();
+  EXPECT_TRUE(copied || !queue.error().ok());
   EXPECT_FALSE(queue.collected());
   EXPECT_EQ(queue.under_way(), 0);
 }

@@ -53,6 +53,7 @@ void CopyQueue::check(CUresult result, const char* what) noexcept {
 }
 
 bool CopyQueue::room() noexcept {
+  if (!error_.ok()) return false;
   if (jobs_.size() >= Launcher::kMaxJobs) flush();
   return jobs_.size() < Launcher::kMaxJobs;
 }
@@ -74,18 +75,13 @@ std::byte* CopyQueue::take(std::size_t bytes) noexcept {
   return memory;
 }
 
-std::optional<Ticket> CopyQueue::refused() const noexcept {
-  if (error_.ok()) return {};
-  return done_;
-}
-
 std::optional<Ticket> CopyQueue::gather(const Side& from, std::byte* out, std::size_t bytes) noexcept {
-  if (bytes == 0 || !error_.ok()) return done_;
-  if (!room()) return refused();
+  if (bytes == 0) return done_;
+  if (!room()) return {};
   std::byte* place = reach(out, bytes);
   if (place == nullptr) {
     place = take(bytes);
-    if (place == nullptr) return refused();
+    if (place == nullptr) return {};
     bounces_.push_back({next(), place, out, bytes});
     traffic_.bounced += static_cast<std::int64_t>(bytes);
   }
@@ -95,12 +91,12 @@ std::optional<Ticket> CopyQueue::gather(const Side& from, std::byte* out, std::s
 }
 
 std::optional<Ticket> CopyQueue::scatter(const Side& to, const std::byte* in, std::size_t bytes) noexcept {
-  if (bytes == 0 || !error_.ok()) return done_;
-  if (!room()) return refused();
+  if (bytes == 0) return done_;
+  if (!room()) return {};
   const std::byte* place = reach(in, bytes);
   if (place == nullptr) {
     std::byte* const copied = take(bytes);
-    if (copied == nullptr) return refused();
+    if (copied == nullptr) return {};
     std::memcpy(copied, in, bytes);
     traffic_.bounced += static_cast<std::int64_t>(bytes);
     place = copied;
@@ -113,15 +109,15 @@ std::optional<Ticket> CopyQueue::scatter(const Side& to, const std::byte* in, st
 std::optional<Ticket> CopyQueue::scatter_entries(const Side& to, const std::byte* in,
                                                  std::span<const Entry> entries) noexcept {
   const PieceList list = make_pieces(entries, nullptr);
-  if (list.bytes == 0 || !error_.ok()) return done_;
-  if (!room()) return refused();
+  if (list.bytes == 0) return done_;
+  if (!room()) return {};
   const auto used = static_cast<std::size_t>(list.high - list.low);
   const std::byte* place = reach(in + list.low, used);
   // One piece of the arena for both: a second one that is refused would leave the first one without a launch.
   const std::size_t head =
       align_up(static_cast<std::size_t>(list.npieces) * sizeof(Piece), Arena::kAlignment);
   std::byte* const taken = take(head + (place == nullptr ? used : 0));
-  if (taken == nullptr) return refused();
+  if (taken == nullptr) return {};
   make_pieces(entries, reinterpret_cast<Piece*>(taken));
   // Every thread searches them: not across the bus.
   const CUdeviceptr pieces = arena_->twin(taken);
@@ -137,8 +133,8 @@ std::optional<Ticket> CopyQueue::scatter_entries(const Side& to, const std::byte
 }
 
 std::optional<Ticket> CopyQueue::copy(const Side& to, const Side& from, std::int64_t bytes) noexcept {
-  if (bytes == 0 || !error_.ok()) return done_;
-  if (!room()) return refused();
+  if (bytes == 0) return done_;
+  if (!room()) return {};
   jobs_.push_back(make_job(end_of(to), end_of(from), bytes));
   return next();
 }

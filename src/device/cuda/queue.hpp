@@ -40,7 +40,7 @@ class CopyQueue : public Queue {
     return error_.ok() ? static_cast<int>(launcher_->launched() - launcher_->done()) : 0;
   }
   bool progress() noexcept override;
-  bool done(Ticket ticket) const noexcept override { return !error_.ok() || ticket <= done_; }
+  bool done(Ticket ticket) const noexcept override { return ticket <= done_; }
   void wait() noexcept override;
   const Status& error() const noexcept override { return error_; }
   const QueueTraffic& traffic() const noexcept override { return traffic_; }
@@ -68,8 +68,6 @@ class CopyQueue : public Queue {
   std::byte* reach(const std::byte* data, std::size_t bytes) noexcept;
   /// Pinned memory until the next launch is done; null where there is none now or the queue has failed.
   std::byte* take(std::size_t bytes) noexcept;
-  /// What a call returns that got no memory.
-  std::optional<Ticket> refused() const noexcept;
   void fail(Status status) noexcept;
   void check(CUresult result, const char* what) noexcept;
   void retire() noexcept;
