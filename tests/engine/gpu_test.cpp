@@ -20,6 +20,16 @@ class GpuEngineTest : public EngineTest {
     if (!options.loopback.same_node && rng.chance(50)) options.loopback.gpus = &gpus;
     return options;
   }
+  /// Ranks of one node, all buffers in memory of GPUs.
+  static WorldOptions node_options(int ranks, FakeGpus& gpus) {
+    WorldOptions options;
+    options.ranks = ranks;
+    options.loopback.same_node = true;
+    options.loopback.credit = false;
+    options.gpus = &gpus;
+    options.gpu_share = 100;
+    return options;
+  }
 };
 
 TEST_F(GpuEngineTest, RandomExchanges) {
@@ -83,13 +93,7 @@ TEST_F(GpuEngineTest, ImportsAndLaunches) {
   const GpuFaults faults;
   for (const int ranks : {2, 4, 8}) {
     FakeGpus gpus(rng.bits(), faults);
-    WorldOptions options;
-    options.ranks = ranks;
-    options.loopback.same_node = true;
-    options.loopback.credit = false;
-    options.gpus = &gpus;
-    options.gpu_share = 100;
-    World world(options);
+    World world(node_options(ranks, gpus));
     for (int k = 0; k < 4; ++k) {
       std::vector<Task> tasks =
           world.prepare(rng, k == 0 ? even_traffic(ranks, 100) : random_traffic(rng, ranks, 30000));
@@ -109,13 +113,7 @@ TEST_F(GpuEngineTest, ImportsAndLaunches) {
 TEST_F(GpuEngineTest, WithoutExportOrImport) {
   for (const GpuFaults faults : {GpuFaults{.no_export = true}, GpuFaults{.no_import = true}}) {
     FakeGpus gpus(rng.bits(), faults);
-    WorldOptions options;
-    options.ranks = 3;
-    options.loopback.same_node = true;
-    options.loopback.credit = false;
-    options.gpus = &gpus;
-    options.gpu_share = 100;
-    World world(options);
+    World world(node_options(3, gpus));
     for (int k = 0; k < 3; ++k) {
       std::vector<Task> tasks = world.prepare(rng, random_traffic(rng, 3, 30000));
       ASSERT_TRUE(world.run_one(rng, tasks));
@@ -129,13 +127,7 @@ TEST_F(GpuEngineTest, WithoutExportOrImport) {
 /// goes on, and later exchanges go another way.
 TEST_F(GpuEngineTest, FailingImport) {
   FakeGpus gpus(rng.bits(), {.import_probes = true});
-  WorldOptions options;
-  options.ranks = 3;
-  options.loopback.same_node = true;
-  options.loopback.credit = false;
-  options.gpus = &gpus;
-  options.gpu_share = 100;
-  World world(options);
+  World world(node_options(3, gpus));
   int failed = 0;
   for (int k = 0; k < 8; ++k) {  // each has told the others of its memory after a few
     std::vector<Task> tasks = world.prepare(rng, even_traffic(3, 3000));
