@@ -15,8 +15,8 @@ class GpuMemory {
   /// `bytes` bytes for the GPU of that number (device::Queue::number()), as long as the result lives. Throws
   /// Error.
   virtual std::shared_ptr<std::byte> allocate(std::uint64_t gpu, std::size_t bytes) = 0;
-  /// Whether a stream of the application waits for this library: what allocates may then wait for that
-  /// stream.
+  /// Whether a stream of the application waits for this library: what sets something up may then wait for
+  /// that stream.
   virtual bool held() const noexcept { return false; }
   /// Whether that memory can still be used: it goes with the context that it belongs to.
   virtual bool lives(std::uint64_t gpu) noexcept = 0;

@@ -27,7 +27,7 @@ std::unique_ptr<GpuSlots::Pools> GpuSlots::make(UcxWorker& worker, std::uint64_t
 GpuSlots::Pools* GpuSlots::on(UcxWorker& worker, std::uint64_t gpu) noexcept {
   if (memory_ == nullptr || gone_ || gpu == By::kNone) return nullptr;
   try {
-    if (memory_->held() && pools_.find(gpu) == pools_.end()) return nullptr;  // another time
+    if (memory_->held()) return nullptr;  // UCX may set up more for such memory at any time, and wait
     const auto [found, added] = pools_.try_emplace(gpu);
     if (added) found->second = make(worker, gpu);
     if (found->second != nullptr && !memory_->lives(gpu)) {
