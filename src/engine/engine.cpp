@@ -151,6 +151,7 @@ Buffers Engine::buffers_of(const BoundPlan& bound, const void* sendbuf, void* re
   buffers.send = static_cast<const std::byte*>(plan.in_place ? recvbuf : sendbuf);
   buffers.recv = static_cast<std::byte*>(recvbuf);
   if (gpu_queues_.gpus() == nullptr) return buffers;  // nor has a layout lists on one
+  let_streams_go(plan, buffers);
   if (plan.send_bytes > 0) {
     GpuSide& side = buffers.send_gpu;
     side.queue = gpu_queues_.queue_for(buffers.send + plan.send_lb, side.facts);
@@ -177,15 +178,13 @@ OnStream Engine::follow_stream(const Buffers& buffers, const Order& order) {
 
 /// Where a GPU has to be set up for these buffers, which may wait for streams that wait for other exchanges:
 /// brings these to their end first. Gives the lock up meanwhile.
-void Engine::let_streams_go(const plan::Plan& plan, const void* sendbuf, const void* recvbuf) {
-  if (gpu_queues_.gpus() == nullptr) return;
-  const auto lacks_queue = [&](const void* base, std::int64_t bytes, std::int64_t lb) {
-    return bytes > 0 && gpu_queues_.lacks_queue_for(static_cast<const std::byte*>(base) + lb);
+void Engine::let_streams_go(const plan::Plan& plan, const Buffers& buffers) {
+  const auto lacks_queue = [&] {
+    return (plan.send_bytes > 0 && gpu_queues_.lacks_queue_for(buffers.send + plan.send_lb)) ||
+           (plan.recv_bytes > 0 && gpu_queues_.lacks_queue_for(buffers.recv + plan.recv_lb));
   };
   backoff_.reset();
-  while (gpu_queues_.gpus()->held() &&
-         (lacks_queue(plan.in_place ? recvbuf : sendbuf, plan.send_bytes, plan.send_lb) ||
-          lacks_queue(recvbuf, plan.recv_bytes, plan.recv_lb))) {
+  while (gpu_queues_.gpus()->held() && lacks_queue()) {
     if (progress()) continue;
     lock_.unlock();
     if (surroundings_.idle) surroundings_.idle();
@@ -197,10 +196,8 @@ void Engine::let_streams_go(const plan::Plan& plan, const void* sendbuf, const v
 bool Engine::exchange_at_once(const BoundPlan& bound, const void* sendbuf, void* recvbuf, Traffic& traffic) {
   if (!bound.is_short || !active_.empty()) return false;
   if (gpu_queues_.gpus() != nullptr) {
-    let_streams_go(bound.plan, sendbuf, recvbuf);
-    if (!active_.empty()) return false;
     const Buffers buffers = buffers_of(bound, sendbuf, recvbuf);
-    if (buffers.send_gpu || buffers.recv_gpu) return false;
+    if (buffers.send_gpu || buffers.recv_gpu || !active_.empty()) return false;
   }
   const void* const from = bound.plan.in_place ? recvbuf : sendbuf;
   const std::int64_t looks = std::min(config_.spin, kShortLooks);
@@ -215,7 +212,6 @@ bool Engine::exchange_at_once(const BoundPlan& bound, const void* sendbuf, void*
 Exchange* Engine::start(std::shared_ptr<const BoundPlan> plan, PlanLayouts layouts, const void* sendbuf,
                         void* recvbuf, const Order& order) {
   const bool begun = std::exchange(begun_, false);
-  if (!begun) let_streams_go(plan->plan, sendbuf, recvbuf);
   Buffers buffers = buffers_of(*plan, sendbuf, recvbuf);
   OnStream on_stream = follow_stream(buffers, order);
   buffers.storing = store_choices_.next(plan->plan, plan->reused ? &plan->store_trials : nullptr);

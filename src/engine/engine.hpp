@@ -84,7 +84,7 @@ class Engine final : RelayClient {
   bool others_forward() const noexcept;
   Link& link(int peer);
   Buffers buffers_of(const BoundPlan& plan, const void* sendbuf, void* recvbuf);
-  void let_streams_go(const plan::Plan& plan, const void* sendbuf, const void* recvbuf);
+  void let_streams_go(const plan::Plan& plan, const Buffers& buffers);
   OnStream follow_stream(const Buffers& buffers, const Order& order);
   void add_routes(BoundPlan& bound, bool others_forward);
   void add_lanes(NodeRoute& route, const Config& config);
